@@ -33,13 +33,15 @@ use crate::ai::Model;
 use crate::api::{self, ApiState};
 use crate::auth::{Revocations, TokenKeys, Trust};
 use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker, Sources};
-use crate::config::Config;
+use crate::config::{Config, HookEvent};
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
+use crate::hooks::{self, Hook, HookMeter};
 use crate::http::TrustedProxies;
 use crate::logging::{Refusals, SUMMED_UP_EVERY};
 use crate::meter::{Counted, Meter};
 use crate::model::{Timestamp, show_files_below};
+use crate::schema::Call;
 use crate::session::{self, Client, Recipients, Rules};
 use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
 use crate::transport::{self, Tls};
@@ -167,7 +169,10 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     // It runs on the main thread, which is nearly idle, so its reading and waiting delays no connection.
     let model_meter = Arc::new(Meter::default());
     let model = Model::new(&config, model_meter.clone()).map_err(AppError::because)?.start().recipient();
+    let hook_meter = Arc::new(HookMeter::default());
+    let hook = Hook::new(&config, dialects, hook_meter.clone()).map_err(AppError)?.map(|hook| hook.start());
     let chat = {
+        let asked_first = hook.clone().map(Addr::recipient);
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
         let (address, meter, watched) = (Arc::new(OnceLock::new()), broker_meter.clone(), feed.clone());
         let refusals = refusals.clone();
@@ -176,6 +181,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             let broker = ChatServer::new(options.clone(), Sources::system(), store.clone(), revocations.clone());
             broker
                 .with_model(model.clone())
+                .with_hook(asked_first.clone())
                 .with_feed(watched.clone())
                 .with_refusals(refusals.clone())
                 .metered(meter.clone())
@@ -186,7 +192,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let draining = Arc::new(AtomicBool::new(false));
     let origins = origins(&config)?;
     let settings = Arc::new(Settings::new(&config, dialects, upload_dir));
-    let (api, admin) = (ApiState::new(&settings, operations()), AdminState::new(feed.clone()));
+    let (api, admin) = (ApiState::new(&settings, operations(), calls()), AdminState::new(feed.clone()));
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let transport = transport::Options {
         note_refusal: refusals.clone().noting(),
@@ -200,6 +206,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     });
     let issuer_keys = tokens.asks_issuers().then(|| IssuerKeys::new(tokens.clone()).start());
     let await_keys = await_keys(issuer_keys.clone());
+    let has_hook = hook.is_some();
+    let ask_upload = ask_upload(&config, hook.as_ref());
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
     let sessions = {
@@ -215,12 +223,15 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             if let Some(keys) = &issuer_keys {
                 keys.do_send(WorkerReady { worker, deliveries: deliveries.clone() });
             }
+            if let Some(hook) = &hook {
+                hook.do_send(RegisterWorker { worker, deliveries: deliveries.clone() });
+            }
             broker.do_send(RegisterWorker { worker, deliveries });
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
             let rules =
                 Rules { feed: feed.clone(), has_console: console.is_some(), note_refusal: refusals.clone().noting(), ..rules };
-            session::Context::new(rules, recipients(&broker, &meter, issuer_keys.as_ref(), console.as_ref()))
+            session::Context::new(rules, recipients(&broker, &meter, issuer_keys.as_ref(), console.as_ref(), hook.as_ref()))
         }
     };
     let stopper_of_routes = stopper_for_figures.clone();
@@ -228,7 +239,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let rate_limit = Arc::new(RateLimit::new(config.rate_limit_events, config.rate_limit_burst));
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
-        let figures = server_figures(stopper_of_routes.clone(), broker_meter, model_meter);
+        let figures = server_figures(stopper_of_routes.clone(), broker_meter, model_meter, has_hook.then_some(hook_meter));
         let connections = connection_views(stopper_of_routes);
         move |service: &mut actix_web::web::ServiceConfig| {
             let state = WebState {
@@ -245,6 +256,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 figures: figures.clone(),
                 connections: connections.clone(),
                 await_keys: await_keys.clone(),
+                ask_upload: ask_upload.clone(),
             };
             let (api, admin) = (api.clone(), admin.clone());
             service.configure(web::configure(state, |scope| {
@@ -358,9 +370,14 @@ fn operations() -> Vec<web::Operation> {
     [api::OPERATIONS, admin::OPERATIONS, webchat::OPERATIONS].concat()
 }
 
+/// Returns the descriptions of all requests to the operator's own server.
+fn calls() -> Vec<Call> {
+    hooks::QUESTIONS.to_vec()
+}
+
 /// Returns the OpenAPI document of all routes.
 pub fn openapi() -> serde_json::Value {
-    web::openapi(&operations())
+    web::openapi(&operations(), &calls())
 }
 
 /// Logs sums of servers' routine actions until the server stops.
@@ -392,11 +409,25 @@ fn await_keys(keys: Option<Addr<IssuerKeys>>) -> web::AwaitKeys {
     })
 }
 
+/// Returns the function with which an upload asks the hook; `None` if the hook is not asked about uploads.
+fn ask_upload(config: &Config, hook: Option<&Addr<Hook>>) -> Option<web::AskUpload> {
+    let hook = hook.filter(|_| config.hook_events.has(HookEvent::Upload))?.clone();
+    Some(Arc::new(move |user, file| {
+        let hook = hook.clone();
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            hook.do_send(chat::AskUpload { user, file, answer });
+            answered.await.unwrap_or(chat::HookVerdict::Failed)
+        })
+    }))
+}
+
 fn recipients(
     broker: &Addr<ChatServer>,
     meter: &Arc<Meter>,
     keys: Option<&Addr<IssuerKeys>>,
     console: Option<&Addr<Console>>,
+    hook: Option<&Addr<Hook>>,
 ) -> Recipients {
     Recipients {
         connect: Counted::new(broker.clone().recipient(), meter.clone()),
@@ -409,6 +440,7 @@ fn recipients(
         confirmed: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
         keys_wanted: keys.map(|keys| keys.clone().recipient()),
+        hook: hook.map(|hook| hook.clone().recipient()),
         console: console.map(|console| console.clone().recipient()),
     }
 }

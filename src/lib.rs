@@ -19,6 +19,7 @@ pub mod dialect;
 pub mod engineio;
 mod env;
 pub mod feed;
+mod hooks;
 pub mod http;
 pub mod logging;
 pub mod meter;

@@ -15,7 +15,7 @@ use crate::logging::{RefusalKind, Refusals};
 use crate::meter::{ActorStats, Distribution};
 use crate::model::Timestamp;
 use crate::store::StoreStats;
-use crate::web::{Admin, HttpError, ServerFigures, Traffic, WebState};
+use crate::web::{self, Admin, HttpError, ServerFigures, Traffic, WebState};
 
 /// Minimum time over which a rate is measured, in seconds.
 const RATE_OVER_SECONDS: f64 = 0.9;
@@ -76,6 +76,23 @@ pub(super) struct Figures {
     pub refusals: Vec<RefusalFigures>,
     /// Token issuers that publish keys.
     pub issuers: Vec<KeyFigures>,
+    /// The operator's hook; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookFigures>,
+}
+
+/// The operator's hook (`HOOK_URL`).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct HookFigures {
+    /// Numbers of questions by outcome: `allowed`, `changed`, `refused`, `failed`.
+    pub answers: BTreeMap<&'static str, u64>,
+    /// Questions that wait for their turn (`HOOK_CONCURRENCY`).
+    pub waiting: u64,
+    /// Set while nothing is asked, because it has failed five times in a row.
+    pub paused: bool,
+    /// Time to an answer, waiting included.
+    pub answer_seconds: DistributionFigures,
 }
 
 /// A token issuer that publishes keys.
@@ -254,6 +271,7 @@ pub(super) async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figur
         sessions: sessions(&server.traffic, &broker, state.settings.dialects),
         chat: chat(&broker, now.saturating_duration_since(asked_at)),
         store: stored(&store, state.store.is_failing()),
+        hook: server.hook.as_ref().map(hook),
         connections: server.traffic,
         refusals: refusals(&state.refusals),
         issuers: state.tokens.issuer_figures(Timestamp::now()).into_iter().map(issuer).collect(),
@@ -372,6 +390,11 @@ fn distribution(counted: &Distribution) -> DistributionFigures {
     let Distribution { buckets, count, sum } = counted;
     let buckets = buckets.iter().map(|(up_to, count)| BucketFigures { up_to: *up_to, count: *count }).collect();
     DistributionFigures { count: *count, sum: *sum, buckets }
+}
+
+fn hook(figures: &web::HookFigures) -> HookFigures {
+    let web::HookFigures { answers, waiting, paused, times } = figures;
+    HookFigures { answers: answers.clone(), waiting: *waiting, paused: *paused, answer_seconds: distribution(times) }
 }
 
 fn issuer(figures: IssuerFigures) -> KeyFigures {

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::families::Families;
 use super::figures::{
-    ActorFigures, ChatFigures, Figures, KeyFigures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect,
+    ActorFigures, ChatFigures, Figures, HookFigures, KeyFigures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect,
 };
 use crate::auth::AuthError;
 use crate::web::{HttpError, Traffic, WebState};
@@ -51,6 +51,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
         connections,
         refusals,
         issuers,
+        hook,
     } = figures;
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     families.gauges("build_info", "Version of the server, as a label; the value is 1.", [(&version[..], 1.0)]);
@@ -61,6 +62,9 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
     add_actors(&mut families, actors);
     add_refusals(&mut families, refusals);
     add_issuers(&mut families, issuers);
+    if let Some(hook) = hook {
+        add_hook(&mut families, hook);
+    }
     #[cfg(target_os = "linux")]
     {
         use prometheus::core::Collector as _;
@@ -96,6 +100,17 @@ fn add_issuers(families: &mut Families, figures: &[KeyFigures]) {
     families.counters("issuer_reads_total", "Readings of an issuer's keys.", values(|figures| figures.reads as f64));
     let failures = values(|figures| figures.failures as f64);
     families.counters("issuer_read_failures_total", "Readings of an issuer's keys that came to nothing.", failures);
+}
+
+fn add_hook(families: &mut Families, figures: &HookFigures) {
+    let HookFigures { answers, waiting, paused, answer_seconds } = figures;
+    let answers: Vec<_> = answers.iter().map(|(outcome, count)| ([("outcome", *outcome)], *count as f64)).collect();
+    let answers = answers.iter().map(|(labels, count)| (&labels[..], *count));
+    families.counters("hook_answers_total", "Questions to the operator's hook, by outcome.", answers);
+    families.gauge("hook_waiting_questions", "Questions that wait for their turn to be asked.", *waiting as f64);
+    let paused = f64::from(u8::from(*paused));
+    families.gauge("hook_paused", "1 while the hook is not asked because it has failed five times in a row, else 0.", paused);
+    families.histogram("hook_answer_seconds", "Time to the hook's answer, waiting included.", answer_seconds);
 }
 
 fn add_sessions(families: &mut Families, figures: &SessionFigures) {

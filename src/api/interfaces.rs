@@ -8,11 +8,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 
 use crate::dialect;
+use crate::schema::Call;
 use crate::web::{Operation, openapi};
 
 /// The documents of one server.
 pub(super) struct Documents {
     operations: Vec<Operation>,
+    calls: Vec<Call>,
     openapi: OnceLock<Document>,
     asyncapi: OnceLock<Document>,
     types: OnceLock<Document>,
@@ -48,15 +50,15 @@ impl Document {
 }
 
 impl Documents {
-    /// Makes the documents of a server with these routes.
-    pub(super) fn new(operations: Vec<Operation>) -> Self {
-        Self { operations, openapi: OnceLock::new(), asyncapi: OnceLock::new(), types: OnceLock::new() }
+    /// Makes the documents of a server with these routes and these requests to the operator's own server.
+    pub(super) fn new(operations: Vec<Operation>, calls: Vec<Call>) -> Self {
+        Self { operations, calls, openapi: OnceLock::new(), asyncapi: OnceLock::new(), types: OnceLock::new() }
     }
 }
 
 /// `GET /api/openapi.json`
 pub(super) async fn openapi_document(documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
-    let document = documents.openapi.get_or_init(|| Document::new(openapi(&documents.operations).to_string()));
+    let document = documents.openapi.get_or_init(|| Document::new(openapi(&documents.operations, &documents.calls).to_string()));
     document.answer(&request, ContentType::json())
 }
 

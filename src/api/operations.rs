@@ -11,7 +11,7 @@ use crate::dialect::{CommonChatMessage, DeletedMessageView, DirectMessageView, N
 use crate::model::limits::{ATTACHMENTS_MAX, ID_MAX, TYPE_MAX, USERNAME_MAX};
 use crate::model::{File, ListingId, MessageStatus, SocketId, Timestamp, UserId};
 use crate::schema::{Field, SchemaOf, Shape, kinds};
-use crate::web::{Answer, DocumentedError, Operation, USER_NAME_MAX, Who};
+use crate::web::{Answer, DocumentedError, HOOK_FAILED, HOOK_REFUSED, Operation, USER_NAME_MAX, Who};
 
 /// Descriptions of all routes.
 pub const OPERATIONS: &[Operation] = &[
@@ -210,13 +210,13 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::patch("/api/messages/{id}", Who::User, "Edits a message, for its author; recipients are notified.")
         .body(Shape::Object(&[Field::required("content", kinds::some_text)]))
         .answers(&[Answer::Success(200, &[("message", of::<MessageView>)])])
-        .refuses(&[NOT_FOUND, NOT_STORED]),
+        .refuses(&[NOT_FOUND, NOT_STORED, HOOK_REFUSED, HOOK_FAILED]),
     Operation::delete(
         "/api/messages/{id}",
         Who::User,
         "Deletes a message, for its author, or a model's answer, for the user who asked; recipients are notified.",
     )
-    .refuses(&[NOT_FOUND, NOT_STORED]),
+    .refuses(&[NOT_FOUND, NOT_STORED, HOOK_REFUSED, HOOK_FAILED]),
     Operation::get("/api/rooms/{room}/messages", Who::User, "Messages of a public room, ascending; empty if there are none.")
         .path(&[Field::required("room", kinds::text_of::<1, 200>)])
         .query(PAGE)
@@ -250,7 +250,8 @@ pub const OPERATIONS: &[Operation] = &[
     // files
     Operation::post("/api/upload", Who::User, "Stores a file; name and content determine its type.")
         .file()
-        .answers(&[Answer::Success(200, &[("file", of::<File>)])]),
+        .answers(&[Answer::Success(200, &[("file", of::<File>)])])
+        .refuses(&[HOOK_REFUSED, HOOK_FAILED]),
     Operation::get(
         "/uploads/{name}",
         Who::AnyoneOrUsers,
@@ -293,8 +294,16 @@ const CONFLICT: DocumentedError = (409, "CONFLICT");
 const NOT_STORED: DocumentedError = (503, "NOT_STORED");
 const TOO_LARGE: DocumentedError = (413, "TOO_LARGE");
 const INVALID_CREDENTIALS: DocumentedError = (401, "INVALID_CREDENTIALS");
-const NOT_SENT: &[DocumentedError] =
-    &[NOT_FOUND, CONFLICT, NOT_STORED, (503, "MODEL_BUSY"), (503, "MODEL_FAILED"), (503, "MODEL_TIMEOUT")];
+const NOT_SENT: &[DocumentedError] = &[
+    NOT_FOUND,
+    CONFLICT,
+    NOT_STORED,
+    HOOK_REFUSED,
+    HOOK_FAILED,
+    (503, "MODEL_BUSY"),
+    (503, "MODEL_FAILED"),
+    (503, "MODEL_TIMEOUT"),
+];
 
 const LIMIT: Field = Field::optional("limit", limit);
 const BEFORE: Field = Field::optional("before", cursor);

@@ -8,6 +8,7 @@ use super::{
     accounts, admin_ui_files, client_files, connection, conversations, data_export, emit, files, health, history, listings,
     messages, notifications, own_sessions, sessions, syncing, upload, users,
 };
+use crate::schema::Call;
 use crate::web::{LoginLimit, Operation, PasswordWork, Settings, endpoint, get_or_head};
 
 /// State shared by the routes of one server on all worker threads, in addition to [`crate::web::WebState`].
@@ -20,13 +21,13 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// Makes the state for one server; `operations` describes all of its routes.
-    pub fn new(settings: &Settings, operations: Vec<Operation>) -> Self {
+    /// Makes the state for one server; `operations` describes all of its routes, `calls` what it asks the operator's own.
+    pub fn new(settings: &Settings, operations: Vec<Operation>, calls: Vec<Call>) -> Self {
         let logins = LoginLimit::new(settings.logins_per_minute);
         Self {
             logins: Data::from(Arc::new(logins)),
             passwords: Data::from(Arc::new(PasswordWork::new())),
-            documents: Data::new(Documents::new(operations)),
+            documents: Data::new(Documents::new(operations, calls)),
             socket_path: settings.socket_path.as_str().into(),
         }
     }

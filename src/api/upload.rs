@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::file_type::{FileType, HEAD_BYTES};
 use super::upload_dir::NewFile;
+use crate::chat::{ChatError, HookVerdict};
 use crate::config::UploadTypes;
 use crate::model::{File, MessageClass, Timestamp};
 use crate::store::Write;
@@ -55,6 +56,13 @@ pub(super) async fn upload(
         mimetype: file_type.mimetype.to_owned(),
         message_type: MessageClass::of_mimetype(file_type.mimetype).as_str().to_owned(),
     };
+    if let Some(ask) = &state.ask_upload {
+        match ask(user.account.profile.clone(), file.clone()).await {
+            HookVerdict::Allowed { .. } => {}
+            HookVerdict::Refused(refusal) => return Err(ChatError::HookRefused(refusal).into()),
+            HookVerdict::Failed => return Err(ChatError::HookFailed.into()),
+        }
+    }
     let (owner, uploaded_at) = (user.id().clone(), Timestamp::now());
     state.store.write(Write::Upload { file: file.clone(), owner, uploaded_at }).await?;
     new_file.keep();

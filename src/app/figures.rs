@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use crate::hooks::HookMeter;
 use crate::meter::{ActorStats, Meter};
 use crate::transport;
 use crate::web::{self, ServerFigures, Traffic};
@@ -37,6 +38,7 @@ pub(super) fn server_figures(
     server: Arc<OnceLock<transport::Stopper>>,
     broker: Arc<Meter>,
     model: Arc<Meter>,
+    hook: Option<Arc<HookMeter>>,
 ) -> web::AskFigures {
     Arc::new(move || {
         let workers = worker_stats(&server);
@@ -49,6 +51,12 @@ pub(super) fn server_figures(
             connections: all(|stats| stats.connections.stats()),
             model: model.stats(),
             traffic: traffic(&workers),
+            hook: hook.as_deref().map(|hook| web::HookFigures {
+                answers: BTreeMap::from(hook.answers()),
+                waiting: hook.waiting(),
+                paused: hook.is_open(),
+                times: hook.times(),
+            }),
         }
     })
 }

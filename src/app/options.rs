@@ -11,7 +11,7 @@ use crate::admin::ConsoleOptions;
 use crate::api;
 use crate::auth::AdminLogin;
 use crate::chat;
-use crate::config::{CatchUp, Config, KEY_CHARS_MIN, Origins as ClientUrl, WebChat};
+use crate::config::{CatchUp, Config, HookEvent, HookEvents, KEY_CHARS_MIN, Origins as ClientUrl, WebChat};
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
 use crate::web;
@@ -101,6 +101,7 @@ pub(super) fn chat_options(config: &Config) -> chat::Options {
         max_sockets_per_user: config.max_sockets_per_user,
         max_rooms_per_socket: config.max_rooms_per_socket,
         max_message_length: config.max_message_length,
+        hooks: config.hook_url.as_url().map_or(HookEvents::NONE, |_| config.hook_events),
         auto_provision_users: config.auto_provision_users,
         made_users_max: if config.rate_limit_events == 0 { 0 } else { chat::Options::default().made_users_max },
         ai_concurrency: config.ai_concurrency,
@@ -160,10 +161,17 @@ pub(super) fn transport_options(
         outbox_bytes: config.outbox_bytes,
         write_timeout: config.write_timeout,
         permessage_deflate: config.permessage_deflate,
+        kept_headers: kept_headers(config),
         max_connections: max_connections(),
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
         ..transport::Options::new(origins)
     }
+}
+
+/// Returns the names of the headers that the operator's hook is shown, in lower case.
+fn kept_headers(config: &Config) -> Arc<[Box<str>]> {
+    let is_asked = config.hook_url.as_url().is_some() && config.hook_events.has(HookEvent::Connect);
+    config.hook_headers.iter().filter(|_| is_asked).map(|name| name.to_ascii_lowercase().into_boxed_str()).collect()
 }
 
 /// Each connection is an open file; the database and uploads need some, too.

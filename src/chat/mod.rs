@@ -18,14 +18,15 @@ mod server;
 mod state;
 
 pub use self::ports::{
-    AccountsChanged, Administer, Admission, Ask, Authenticate, AuthenticateError, Broadcast, BrokerStats, Capabilities,
-    CapabilitiesChanged, CatchUpDrained, ChatError, ClientDialects, Command, ConfirmationWanted, Confirmed, Connect, ConnectKind,
-    ConsoleNotice, ConversationReply, Disconnect, Draft, Drain, DropFiles, ENCODINGS, Emit, EmitTo, Emitted, Event, FellBehind,
-    FindRoom, FindSession, FinishAnswers, Health, LastDisconnect, LateRequest, LeftBehind, Limited, ListRooms, ListSessions,
-    MemberTrace, MessageTrace, MessagesPruned, ModelError, ModelSaid, ModelWord, Names, NotRecovered, Notice, Notified,
-    OnlineUsers, Options, OwnCopy, PresenceChange, PresenceOf, Prompt, RefusedConnect, RegisterWorker, Replay, ReplayKind, Reply,
-    Request, ResumeData, RevokeTokens, RoomKey, RoomOrder, RoomView, SaveNotifications, SendTo, Sent, SessionState, SessionTrace,
-    SessionView, Sockets, SocketsOf, Sources, Stats, Tick, TitleListing, ToWorker, Trace, TraceMessage, TraceOf, Turn, Upgraded,
-    UserPresence, WORDED, WatchSockets, Watermark,
+    AccountsChanged, Administer, Admission, Ask, AskHook, AskUpload, Authenticate, AuthenticateError, Broadcast, BrokerStats,
+    Capabilities, CapabilitiesChanged, CatchUpDrained, ChatError, ClientDialects, Command, ConfirmationWanted, Confirmed,
+    Connect, ConnectKind, ConnectVerdict, ConsoleNotice, ConversationReply, Disconnect, Draft, Drain, DropFiles, ENCODINGS, Emit,
+    EmitTo, Emitted, Event, FellBehind, FindRoom, FindSession, FinishAnswers, HOOK_REFUSED, Health, HookMessage, HookPlace,
+    HookQuestion, HookRefusal, HookSaid, HookSubject, HookVerdict, LastDisconnect, LateRequest, LeftBehind, Limited, ListRooms,
+    ListSessions, MemberTrace, MessageTrace, MessagesPruned, ModelError, ModelSaid, ModelWord, Names, NotRecovered, Notice,
+    Notified, OnlineUsers, Options, OwnCopy, PresenceChange, PresenceOf, Prompt, RefusedConnect, RegisterWorker, Replay,
+    ReplayKind, Reply, Request, ResumeData, RevokeTokens, RoomKey, RoomOrder, RoomView, SaveNotifications, SendTo, Sent,
+    SessionState, SessionTrace, SessionView, Sockets, SocketsOf, Sources, Stats, Tick, TitleListing, ToWorker, Trace,
+    TraceMessage, TraceOf, Turn, Upgraded, UserPresence, WORDED, WatchSockets, Watermark,
 };
 pub use self::server::ChatServer;

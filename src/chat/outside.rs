@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::ports::{Asked, ChatError, Reply, ToWorker};
+use super::ports::{Asked, ChatError, HookQuestion, Reply, ToWorker};
 use super::query::Query;
 use crate::model::Timestamp;
 use crate::store::{StoreError, Write};
 
-/// Needs of the broker: time, ids, the connections, the store and the model. Nothing here waits; what takes time
+/// Needs of the broker: time, ids, the connections, the store, the model and the operator's hook. Nothing here waits; what takes time
 /// comes back as a message to the broker.
 pub(super) trait Outside {
     /// Returns the wall clock's time.
@@ -32,6 +32,8 @@ pub(super) trait Outside {
     fn read(&mut self, query: Query);
     /// Asks the model.
     fn prompt(&mut self, asked: Asked);
+    /// Asks the operator's hook; its answer comes to `Broker::on_hook_said` under this ticket.
+    fn ask_hook(&mut self, ticket: u64, question: Box<HookQuestion>);
     /// Calls the broker back after this time, behind all messages that wait by then.
     fn call_back(&mut self, callback: Callback, after: Duration);
     /// Has [`Broker::tick`](super::broker::Broker) called at this time at the latest.

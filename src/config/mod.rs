@@ -8,6 +8,7 @@ mod demo;
 mod dialects;
 mod error;
 mod exposure;
+mod hook_events;
 mod kind;
 mod log_filter;
 mod scopes;
@@ -23,6 +24,7 @@ pub use self::data_dir::make_private_folder;
 pub use self::dialects::DialectNames;
 pub use self::error::ConfigError;
 pub use self::exposure::{Exposure, KEY_CHARS_MIN};
+pub use self::hook_events::HookEvents;
 pub use self::log_filter::LogFilter;
 pub use self::scopes::KeyScopes;
 pub use self::secret::{ApiKey, Secret};
@@ -30,4 +32,6 @@ pub use self::settings::{Config, Found, Listed, parse_length};
 pub use self::tokens::{Audience, KeyAddresses, USER_CLAIMS, check_key_address};
 pub use self::typo::{Typo, typos};
 pub use self::upload_types::{ALL_UPLOAD_TYPES, UploadTypes};
-pub use self::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope, SameSite, Scope, WebChat};
+pub use self::word::{
+    AdminUiMode, AiProvider, CatchUp, Delivery, HookEvent, HookFailure, LogFormat, PresenceScope, SameSite, Scope, WebChat,
+};

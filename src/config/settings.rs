@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::address::{DatabaseAddress, Host, ModelAddress, Origins, PublicUrl, SocketPath};
+use super::address::{BackendAddress, DatabaseAddress, Host, ModelAddress, Origins, PublicUrl, SocketPath};
 use super::dialects::DialectNames;
 use super::error::ConfigError;
+use super::hook_events::HookEvents;
 use super::kind::{
     Count, Files, Flag, Folder, Hidden, HiddenKeys, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text, Texts,
 };
@@ -16,7 +17,7 @@ use super::scopes::KeyScopes;
 use super::secret::{ApiKey, Secret};
 use super::tokens::{Audience, KeyAddresses, USER_CLAIMS};
 use super::upload_types::UploadTypes;
-use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, LogFormat, PresenceScope, SameSite, WebChat};
+use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, HookFailure, LogFormat, PresenceScope, SameSite, WebChat};
 
 /// A raw value from outside, and its source.
 #[derive(Debug, Clone)]
@@ -320,6 +321,22 @@ settings! {
         ai_system_prompt: String = String::new(), "AI_SYSTEM_PROMPT", Text;
         /// Text shown instead of an answer by front ends that have no way to show a failure.
         ai_error_text: String = "Sorry, I cannot answer right now. Please try again.".to_owned(), "AI_ERROR_TEXT", Text;
+    }
+    "your code" {
+        /// Address that is asked before something takes effect (docs/your-code.md); empty: nobody is asked.
+        hook_url: BackendAddress = BackendAddress::default(), "HOOK_URL", Parsed::new();
+        /// Secret by which those questions are signed: `whsec_` and the base64 of 24 to 64 bytes.
+        hook_secret: Option<Secret> = None, "HOOK_SECRET", Hidden;
+        /// Requests that it is asked about, comma-separated, of connect, send, edit, delete, join and upload.
+        hook_events: HookEvents = HookEvents::SEND, "HOOK_EVENTS", Parsed::new();
+        /// Headers of a connection that it is shown with `connect`, comma-separated.
+        hook_headers: Vec<String> = Vec::new(), "HOOK_HEADERS", Texts;
+        /// Time within which an answer has to be complete, waiting included.
+        hook_timeout: Duration = Duration::from_secs(2), "HOOK_TIMEOUT", Length::at_least(MILLISECOND);
+        /// Outcome of a request whose question gets no usable answer: `refuse` or `allow`.
+        hook_failure: HookFailure = HookFailure::Refuse, "HOOK_FAILURE", Parsed::new();
+        /// Maximum number of questions asked at a time.
+        hook_concurrency: usize = 64, "HOOK_CONCURRENCY", Count::at_least(1);
     }
     "operations" {
         /// User name for the Admin UI of Socket.IO.

@@ -9,6 +9,9 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
+            /// All of them, in the order of their declaration.
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+
             /// Returns the word as it is written.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -135,5 +138,33 @@ words! {
         Text = "text",
         /// For programs.
         Json = "json",
+    }
+}
+
+words! {
+    /// A kind of request that the operator's hook is asked about.
+    HookEvent {
+        /// A client comes in.
+        Connect = "connect",
+        /// A message is sent.
+        Send = "send",
+        /// A message is edited.
+        Edit = "edit",
+        /// A message is deleted.
+        Delete = "delete",
+        /// Somebody enters a public room or the common chat.
+        Join = "join",
+        /// A file is uploaded.
+        Upload = "upload",
+    }
+}
+
+words! {
+    /// The answer in place of a hook that gives none.
+    HookFailure {
+        /// The request is refused.
+        Refuse = "refuse",
+        /// The request is carried out as it came.
+        Allow = "allow",
     }
 }

@@ -146,7 +146,7 @@ impl Vocabulary for Assistant {
     }
 
     fn encode_apology(&self, asked: &Asked, request_error: &RequestError, text: &str) -> Option<String> {
-        Some(apology(&asked.echo, text, request_error.code()))
+        Some(apology(&asked.echo, text, request_error.shown_code()))
     }
 
     fn connect_sentence(&self, refusal: AuthError) -> Option<&'static str> {
@@ -174,10 +174,10 @@ fn raw(json: &str) -> Option<&RawValue> {
 fn failure(chat: &str, request_error: &RequestError, error_id: Option<ErrorId>) -> String {
     let Wording { code, error, message } = request_error.into();
     let retry_after_ms = request_error.retry_after_ms();
-    packet("ai-error", &Failure { chat: raw(chat), message: &message, error: &error, code, retry_after_ms, error_id })
+    packet("ai-error", &Failure { chat: raw(chat), message: &message, error: &error, code: &code, retry_after_ms, error_id })
 }
 
-fn apology(chat: &str, content: &str, code: &'static str) -> String {
+fn apology(chat: &str, content: &str, code: &str) -> String {
     packet("ai-response", &Apology { chat: raw(chat), content, error: true, code })
 }
 
@@ -205,7 +205,7 @@ struct Failure<'a> {
     message: &'a str,
     error: &'a str,
     #[schemars(with = "Code")]
-    code: &'static str,
+    code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,7 +219,7 @@ struct Apology<'a> {
     #[schemars(extend("const" = true))]
     error: bool,
     #[schemars(with = "Code")]
-    code: &'static str,
+    code: &'a str,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -6,16 +6,20 @@ use serde::Serialize;
 use super::packets::to_json;
 use super::table::DialectSet;
 use crate::auth::AuthError;
-use crate::chat::RefusedConnect;
+use crate::chat::{ChatError, HOOK_REFUSED, HookRefusal, RefusedConnect};
 use crate::logging::ErrorId;
 
 /// Final reason for refusing a CONNECT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectRefusal {
     /// The token does not admit its bearer.
     Auth(AuthError),
     /// The connection pins a dialect that is not enabled.
     UnknownDialect,
+    /// The operator's hook refused it.
+    Hook(HookRefusal),
+    /// The operator's hook gave no usable answer.
+    HookFailed,
 }
 
 impl From<AuthError> for ConnectRefusal {
@@ -38,8 +42,10 @@ impl From<RefusedConnect> for ConnectRefusal {
 /// The content of a CONNECT_ERROR.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectError {
-    /// Stable code.
+    /// Stable code, for the log.
     pub code: &'static str,
+    /// Code that the client is shown: of a hook that refuses, its own.
+    pub shown_code: Cow<'static, str>,
     /// Sentence for people.
     pub message: Cow<'static, str>,
     /// The equivalent HTTP status.
@@ -49,14 +55,14 @@ pub struct ConnectError {
 impl ConnectError {
     /// Returns JSON with code and status.
     pub fn data(&self, error_id: Option<ErrorId>) -> String {
-        to_json(&ConnectErrorData { code: self.code, status: self.status, error_id })
+        to_json(&ConnectErrorData { code: &self.shown_code, status: self.status, error_id })
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ConnectErrorData {
-    code: &'static str,
+struct ConnectErrorData<'a> {
+    code: &'a str,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_id: Option<ErrorId>,
@@ -65,6 +71,14 @@ struct ConnectErrorData {
 /// Words the refusal of a CONNECT, for a connection that can speak `speakable`.
 pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: DialectSet) -> ConnectError {
     let (code, message, status) = match refusal {
+        ConnectRefusal::Hook(HookRefusal { code, message }) => {
+            let (shown_code, message) = (code.into_string().into(), message.into_string().into());
+            return ConnectError { code: HOOK_REFUSED, shown_code, message, status: 403 };
+        }
+        ConnectRefusal::HookFailed => {
+            let error = ChatError::HookFailed;
+            (error.code(), error.to_string().into(), 503)
+        }
         ConnectRefusal::UnknownDialect => {
             ("UNKNOWN_DIALECT", format!("Unknown dialect, known are: {}", enabled.names()).into(), 400)
         }
@@ -73,7 +87,7 @@ pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: Di
             (refusal.code(), Cow::Borrowed(own.unwrap_or_else(|| common_sentence(refusal))), 401)
         }
     };
-    ConnectError { code, message, status }
+    ConnectError { code, shown_code: code.into(), message, status }
 }
 
 fn common_sentence(refusal: AuthError) -> &'static str {

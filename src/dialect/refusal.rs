@@ -13,11 +13,14 @@ use crate::logging::ErrorId;
 const MAX_ECHOED_NAME: usize = 200;
 
 /// All codes of refusals in events and acks (`docs/errors.md`).
-const CODES: [&str; 19] = [
+const CODES: [&str; 22] = [
     "ACCOUNT_DISABLED",
     "CONFLICT",
     "DRAINING",
     "FORBIDDEN",
+    "FORWARD_FAILED",
+    "HOOK_FAILED",
+    "HOOK_REFUSED",
     "INTERNAL",
     "INVALID_PAYLOAD",
     "INVALID_TOKEN",
@@ -44,7 +47,10 @@ impl JsonSchema for Code {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": CODES })
+        json_schema!({ "anyOf": [
+            { "type": "string", "enum": CODES },
+            { "type": "string", "description": "A code of the operator's hook", "pattern": "^[A-Za-z0-9_.-]{1,64}$" },
+        ] })
     }
 }
 

@@ -33,6 +33,14 @@ impl RequestError {
         }
     }
 
+    /// Returns the code that clients are shown: of a hook that refuses, its own.
+    pub fn shown_code(&self) -> &str {
+        match self {
+            Self::Chat(error) => error.shown_code(),
+            Self::Field(_) | Self::Missing(_) | Self::UnknownEvent => self.code(),
+        }
+    }
+
     /// Returns a sentence for people.
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
@@ -58,7 +66,7 @@ fn whole_millis(duration: Duration) -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wording {
     /// Stable code for clients.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// A sentence for people.
     pub error: Cow<'static, str>,
     /// A more general sentence; in most dialects it equals `error`.
@@ -67,14 +75,18 @@ pub struct Wording {
 
 impl Wording {
     /// Uses one sentence for both fields.
-    pub fn new(code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: impl Into<Cow<'static, str>>, sentence: impl Into<Cow<'static, str>>) -> Self {
         let sentence = sentence.into();
-        Self { code, error: sentence.clone(), message: sentence }
+        Self { code: code.into(), error: sentence.clone(), message: sentence }
     }
 }
 
 impl From<&RequestError> for Wording {
     fn from(request_error: &RequestError) -> Self {
-        Self::new(request_error.code(), request_error.sentence())
+        let code = match request_error {
+            RequestError::Chat(ChatError::HookRefused(refusal)) => Cow::Owned(refusal.code.to_string()),
+            _ => Cow::Borrowed(request_error.code()),
+        };
+        Self::new(code, request_error.sentence())
     }
 }

@@ -19,6 +19,6 @@ pub use self::handshake::{HandshakeError, Query, TransportKind, open_packet};
 pub use self::heartbeat::{Beat, Heartbeat, HeartbeatTimes};
 pub use self::packet::{Packet, PacketError, decode_packet};
 pub use self::payload::{decode_payload, join_payloads};
-pub use self::service::{Opening, Output, Peer, Service};
+pub use self::service::{Headers, Opening, Output, Peer, Service};
 pub use self::sid::Sid;
 pub use self::view::ConnectionView;

@@ -1,5 +1,6 @@
 //! The interface between Engine.IO and the protocol spoken over it.
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -8,6 +9,29 @@ use super::delivery::ConnectionKey;
 use super::encoded::Encoded;
 use super::error::CloseReason;
 use super::handshake::TransportKind;
+
+/// Headers of the request that opened a connection, as far as somebody is to see them; names are in lower case.
+///
+/// Without any, no memory is used but the empty reference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Option<Arc<Vec<Header>>>);
+
+/// Name and value.
+type Header = (Box<str>, Box<str>);
+
+impl Headers {
+    /// Lists names and values.
+    pub fn iter(&self) -> impl Iterator<Item = &Header> {
+        self.0.iter().flat_map(|headers| headers.iter())
+    }
+}
+
+impl FromIterator<Header> for Headers {
+    fn from_iter<I: IntoIterator<Item = Header>>(headers: I) -> Self {
+        let headers: Vec<_> = headers.into_iter().collect();
+        Self((!headers.is_empty()).then(|| Arc::new(headers)))
+    }
+}
 
 /// The HTTP request that opened a connection.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +42,8 @@ pub struct Opening {
     pub authorization: Option<String>,
     /// The cookie `token`, unless the request's origin may not use it.
     pub cookie_token: Option<String>,
+    /// Headers that `HOOK_HEADERS` names.
+    pub headers: Headers,
     /// The client's end.
     pub peer: Peer,
 }

@@ -7,7 +7,7 @@ use actix::Recipient;
 use bytes::Bytes;
 
 use super::call_context::{CallContext, Now};
-use super::ports::{AtConsole, Broker, KeysWanted};
+use super::ports::{AskConnect, AtConsole, Broker, KeysWanted};
 use super::publishing::Publisher;
 use super::rules::Rules;
 use super::state::Session;
@@ -45,6 +45,8 @@ pub struct Recipients {
     pub disconnect: Counted<Disconnect>,
     /// See [`KeysWanted`]; `None` if no issuer publishes keys.
     pub keys_wanted: Option<Recipient<KeysWanted>>,
+    /// See [`AskConnect`]; `None` if the hook is not asked.
+    pub hook: Option<Recipient<AskConnect>>,
     /// See [`AtConsole`]; `None` if there is no such namespace.
     pub console: Option<Recipient<AtConsole>>,
 }
@@ -89,6 +91,12 @@ impl Broker for &Recipients {
     fn keys_wanted(&mut self, message: KeysWanted) {
         if let Some(keys) = &self.keys_wanted {
             keys.do_send(message);
+        }
+    }
+
+    fn ask_connect(&mut self, message: AskConnect) {
+        if let Some(hook) = &self.hook {
+            hook.do_send(message);
         }
     }
 

@@ -4,15 +4,15 @@ use serde_json::value::RawValue;
 use super::call_context::{CallContext, Now};
 use super::credentials::{find_pin, find_return};
 use super::namespaces::{CONSOLE, NAMESPACE};
-use super::ports::KeysWanted;
+use super::ports::{AskConnect, KeysWanted};
 use super::showing::{show, show_initial_offset};
 use super::state::{Session, Stage};
-use crate::auth::{AuthError, TokenError, TokenPlace, find_connect_token};
-use crate::chat::{Admission, Broadcast, Connect, Event, RefusedConnect, ResumeData, Watermark};
+use crate::auth::{AuthError, Claims, TokenError, TokenPlace, find_connect_token};
+use crate::chat::{Admission, Broadcast, Connect, ConnectVerdict, Event, RefusedConnect, ResumeData, Watermark};
 use crate::dialect::{ConnectRefusal, DialectState, connect_error};
 use crate::engineio::{CloseReason, Encoded};
 use crate::logging::{RefusalKind, RefusalNote};
-use crate::model::{PrivateId, SocketId};
+use crate::model::{PrivateId, SocketId, UserId};
 use crate::socketio;
 
 impl Session {
@@ -42,6 +42,60 @@ impl Session {
         let found = find_connect_token(auth, self.handshake.token.as_deref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
         match verified {
+            // New keys of an issuer must not cause refusals. `CONNECT_TIMEOUT` limits the wait.
+            Err(TokenError::KeyUnknown) => {
+                self.stage = Stage::Verifying { auth: auth.map(ToOwned::to_owned) };
+                cx.broker.keys_wanted(KeysWanted { connection: self.key });
+            }
+            verified if rules.asks_connect => self.ask_hook(verified.ok().map(|(claims, _)| claims.user), auth, cx),
+            verified => self.come_in(verified, auth, now, cx),
+        }
+    }
+
+    /// Has the operator's hook asked about a CONNECT; `user` is proven by a token.
+    fn ask_hook(&mut self, user: Option<UserId>, auth: Option<&RawValue>, cx: &mut CallContext<'_>) {
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        let (auth, headers) = (auth.map(ToOwned::to_owned), self.handshake.headers.clone());
+        self.stage = Stage::Asking { ticket, auth: auth.clone() };
+        let (connection, address) = (self.key, self.peer.address);
+        cx.broker.ask_connect(AskConnect { connection, ticket, user, auth, headers, address });
+    }
+
+    /// Handles the hook's answer about a CONNECT.
+    pub(super) fn connect_judged(&mut self, asked: u32, verdict: ConnectVerdict, now: Now, cx: &mut CallContext<'_>) {
+        // A client that left meanwhile has forgotten its CONNECT.
+        let Stage::Asking { ticket, auth } = &mut self.stage else { return };
+        if *ticket != asked {
+            return;
+        }
+        let auth = auth.take();
+        self.stage = Stage::Out;
+        let verified = match verdict {
+            ConnectVerdict::Allowed => {
+                let found = find_connect_token(auth.as_deref(), self.handshake.token.as_deref());
+                found.and_then(|found| (cx.rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)))
+            }
+            ConnectVerdict::Named(claims) => {
+                let place = if auth.is_some() { TokenPlace::Bearer } else { TokenPlace::Cookie };
+                Ok((*claims, place))
+            }
+            ConnectVerdict::Refused(refusal) => return self.refuse(ConnectRefusal::Hook(*refusal), None, cx),
+            ConnectVerdict::Failed => return self.refuse(ConnectRefusal::HookFailed, None, cx),
+        };
+        self.come_in(verified, auth.as_deref(), now, cx);
+    }
+
+    /// Asks the broker to admit the client, as whom its token or the hook says it is.
+    fn come_in(
+        &mut self,
+        verified: Result<(Claims, TokenPlace), TokenError>,
+        auth: Option<&RawValue>,
+        now: Now,
+        cx: &mut CallContext<'_>,
+    ) {
+        let rules = cx.rules;
+        match verified {
             Ok((claims, place)) => {
                 let (back_to, offset) = find_return(auth, &claims.user);
                 // An expired token may still resume a session.
@@ -65,11 +119,6 @@ impl Session {
                     offset,
                     peer: self.peer,
                 });
-            }
-            // New keys of an issuer must not cause refusals. `CONNECT_TIMEOUT` limits the wait.
-            Err(TokenError::KeyUnknown) => {
-                self.stage = Stage::Verifying { auth: auth.map(ToOwned::to_owned) };
-                cx.broker.keys_wanted(KeysWanted { connection: self.key });
             }
             Err(error) => self.refuse(AuthError::from(error).into(), None, cx),
         }

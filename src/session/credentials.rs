@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::auth::{FoundToken, RequestTokens, TokenPlace};
 use crate::dialect::DialectSet;
-use crate::engineio::Opening;
+use crate::engineio::{Headers, Opening};
 use crate::model::{Offset, PrivateId, UserId};
 
 /// A pin that is malformed, or names a dialect that is not enabled.
@@ -21,6 +21,8 @@ pub(super) struct Handshake {
     pub token: Option<Box<FoundToken>>,
     /// Dialects pinned by `?dialect=`; empty if none.
     pub pin: Result<DialectSet, BadPin>,
+    /// Headers that the operator's hook is shown.
+    pub headers: Headers,
 }
 
 impl Handshake {
@@ -33,7 +35,7 @@ impl Handshake {
             .find()
             .or_else(|| cookie.map(|text| FoundToken { text: text.into(), place: TokenPlace::Cookie }))
             .or_else(|| in_query.find());
-        Self { token: token.map(Box::new), pin: query_pin(&opening.query, enabled) }
+        Self { token: token.map(Box::new), pin: query_pin(&opening.query, enabled), headers: opening.headers.clone() }
     }
 }
 

@@ -99,6 +99,7 @@ impl Session {
             Notice::Kick { code } => self.kick(code, cx),
             Notice::Close(reason) => cx.output.close(reason),
             Notice::Console(notice) => self.on_console(notice, cx),
+            Notice::ConnectJudged { ticket, verdict } => self.connect_judged(ticket, verdict, now, cx),
             Notice::KeysRead => self.on_keys_read(now, cx),
         }
         self.tidy(now.instant);
@@ -130,7 +131,7 @@ impl Session {
             self.ends_at = None;
             match self.stage {
                 Stage::In { .. } => self.kick("TOKEN_EXPIRED", cx),
-                Stage::Out | Stage::Verifying { .. } | Stage::Connecting { .. } => {
+                Stage::Out | Stage::Verifying { .. } | Stage::Asking { .. } | Stage::Connecting { .. } => {
                     let cause = "no namespace was joined in time (CONNECT_TIMEOUT)";
                     cx.rules.note(self.refusal(RefusalKind::Connect, "CONNECT_TIMEOUT", cause));
                     cx.output.close(CloseReason::ConnectTimeout);

@@ -1,9 +1,12 @@
 //! Messages sent by a session: to the broker, and to the administrators' console.
+use std::net::IpAddr;
+
 use actix::Message;
 use serde_json::value::RawValue;
 
 use crate::chat::{CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, Limited, Request, Upgraded};
-use crate::engineio::{CloseReason, ConnectionKey, Peer};
+use crate::engineio::{CloseReason, ConnectionKey, Headers, Peer};
+use crate::model::UserId;
 use crate::socketio::Args;
 
 /// The broker, as a session sees it.
@@ -28,6 +31,8 @@ pub trait Broker {
     fn disconnect(&mut self, message: Disconnect);
     /// Asks for a key that a token names and that is not known.
     fn keys_wanted(&mut self, message: KeysWanted);
+    /// Asks the operator's hook about a CONNECT.
+    fn ask_connect(&mut self, message: AskConnect);
     /// Passes on a message to the administrators' namespace.
     fn at_console(&mut self, message: AtConsole);
 }
@@ -41,6 +46,25 @@ pub trait Broker {
 pub struct KeysWanted {
     /// The connection that waits.
     pub connection: ConnectionKey,
+}
+
+/// Asks the operator's hook whether a client may come in. Answered by
+/// [`ConnectJudged`](crate::chat::Notice::ConnectJudged) with the same ticket. A connection has at most one open.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct AskConnect {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The connection's own number for this question.
+    pub ticket: u32,
+    /// The user whom a valid token proves.
+    pub user: Option<UserId>,
+    /// The client's `auth`.
+    pub auth: Option<Box<RawValue>>,
+    /// Headers of the connection that `HOOK_HEADERS` names.
+    pub headers: Headers,
+    /// The client's address.
+    pub address: Option<IpAddr>,
 }
 
 /// An action of a connection's client in the administrators' namespace.

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::limits::{Limits, RECEIPT_BURST_SECONDS};
 use crate::auth::{Claims, TokenError};
-use crate::config::Config;
+use crate::config::{Config, HookEvent};
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
 use crate::logging::{ErrorId, NoteRefusal, RefusalNote};
@@ -41,6 +41,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Verifies tokens except for their expiry.
     pub verify: Verify,
+    /// Set if the operator's hook is asked about CONNECTs.
+    pub asks_connect: bool,
     /// Set if the administrators' namespace exists.
     pub has_console: bool,
     /// Stream of events sent and received by clients, for watchers.
@@ -65,6 +67,7 @@ impl Rules {
             outbox_packets: config.outbox_packets,
             outbox_bytes: config.outbox_bytes,
             ai_error_text: config.ai_error_text.as_str().into(),
+            asks_connect: config.hook_url.as_url().is_some() && config.hook_events.has(HookEvent::Connect),
             limits: Limits {
                 events_per_second: config.rate_limit_events,
                 event_burst: config.rate_limit_burst,
@@ -90,6 +93,7 @@ impl Rules {
             ai_error_text: "Sorry, I cannot answer right now. Please try again.".into(),
             limits: Limits::default(),
             verify,
+            asks_connect: false,
             has_console: false,
             feed: Feed::default(),
             random_ids: Box::new(random_id),

@@ -25,6 +25,8 @@ pub(super) enum Stage {
     Out,
     /// Its token names an unknown key, and the issuer is being asked.
     Verifying { auth: Option<Box<RawValue>> },
+    /// The operator's hook is being asked, under this number.
+    Asking { ticket: u32, auth: Option<Box<RawValue>> },
     /// The broker is deciding.
     Connecting { socket: SocketId },
     /// Connected.
@@ -79,7 +81,7 @@ impl Session {
     pub fn who(&self) -> Option<(SocketId, UserId)> {
         match &self.stage {
             Stage::In { socket, account } => Some((*socket, account.profile.id.clone())),
-            Stage::Out | Stage::Verifying { .. } | Stage::Connecting { .. } => None,
+            Stage::Out | Stage::Verifying { .. } | Stage::Asking { .. } | Stage::Connecting { .. } => None,
         }
     }
 
@@ -154,7 +156,7 @@ impl Session {
     /// Returns the log entry for a refusal of this client.
     pub(super) fn refusal<'a>(&'a self, kind: RefusalKind, code: &'static str, cause: &'a str) -> RefusalNote<'a> {
         let (sid, user) = match &self.stage {
-            Stage::Out | Stage::Verifying { .. } => (None, None),
+            Stage::Out | Stage::Verifying { .. } | Stage::Asking { .. } => (None, None),
             Stage::Connecting { socket } => (Some(socket.as_str()), None),
             Stage::In { socket, account } => (Some(socket.as_str()), Some(account.profile.id.as_str())),
         };

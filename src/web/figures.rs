@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::chat::HookVerdict;
 use crate::engineio::{ConnectionKey, ConnectionView};
-use crate::meter::ActorStats;
+use crate::meter::{ActorStats, Distribution};
+use crate::model::{File, Profile};
 
 /// Figures of the connection threads, and of actors not reported elsewhere.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +23,21 @@ pub struct ServerFigures {
     pub model: ActorStats,
     /// Traffic of the Engine.IO endpoint.
     pub traffic: Traffic,
+    /// The operator's hook; `None` if there is none.
+    pub hook: Option<HookFigures>,
+}
+
+/// Questions to the operator's hook, and their answers.
+#[derive(Debug, Clone, Default)]
+pub struct HookFigures {
+    /// Numbers of answers, by outcome: `allowed`, `changed`, `refused`, `failed`.
+    pub answers: BTreeMap<&'static str, u64>,
+    /// Questions that wait for their turn.
+    pub waiting: u64,
+    /// Set while nothing is asked because the hook has failed too often.
+    pub paused: bool,
+    /// Time to an answer.
+    pub times: Distribution,
 }
 
 /// Connections of the Engine.IO endpoint, and their traffic since the start.
@@ -55,6 +72,9 @@ pub type AskConnections =
 
 /// Waits until the wanted keys were asked for; `false` if no issuer publishes any.
 pub type AwaitKeys = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync>;
+
+/// Asks the operator's hook whether a file that was uploaded is to be kept.
+pub type AskUpload = Arc<dyn Fn(Arc<Profile>, File) -> Pin<Box<dyn Future<Output = HookVerdict>>> + Send + Sync>;
 
 /// Returns [`ServerFigures`].
 pub type AskFigures = Arc<dyn Fn() -> ServerFigures + Send + Sync>;

@@ -24,6 +24,8 @@ pub struct HttpError(Box<Parts>);
 struct Parts {
     status: StatusCode,
     code: &'static str,
+    /// Code that the client is shown instead: a hook's own.
+    shown_code: Option<Box<str>>,
     text: Cow<'static, str>,
     /// Cause for the log; `None`: the text.
     cause: Option<String>,
@@ -39,7 +41,7 @@ impl HttpError {
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         let (text, fields, headers) = (text.into(), Map::new(), Vec::new());
         let (cause, error_id, retry_after, allow) = (None, None, None, None);
-        Self(Box::new(Parts { status, code, text, cause, error_id, retry_after, allow, fields, headers }))
+        Self(Box::new(Parts { status, code, shown_code: None, text, cause, error_id, retry_after, allow, fields, headers }))
     }
 
     /// 400: the named field, or part of the request, is invalid.
@@ -175,7 +177,7 @@ impl HttpError {
         answer.insert("success".to_owned(), Value::Bool(false));
         answer.insert("error".to_owned(), json!(self.0.text));
         answer.insert("message".to_owned(), json!(self.0.text));
-        answer.insert("code".to_owned(), json!(self.0.code));
+        answer.insert("code".to_owned(), json!(self.0.shown_code.as_deref().unwrap_or(self.0.code)));
         answer.extend(self.0.fields.clone());
         let mut response = HttpResponse::build(self.0.status);
         if let Some(error_id) = self.0.error_id {
@@ -224,18 +226,21 @@ impl From<ChatError> for HttpError {
             ChatError::UserNotFound | ChatError::MessageNotFound | ChatError::ConversationNotFound | ChatError::FileNotFound => {
                 StatusCode::NOT_FOUND
             }
-            ChatError::NotAMember | ChatError::Forbidden => StatusCode::FORBIDDEN,
+            ChatError::NotAMember | ChatError::Forbidden | ChatError::HookRefused(_) => StatusCode::FORBIDDEN,
             ChatError::InvalidToken => StatusCode::UNAUTHORIZED,
             ChatError::Conflict(_) => StatusCode::CONFLICT,
             ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ChatError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            ChatError::StorageUnavailable | ChatError::NotStored | ChatError::Stopping | ChatError::Model(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ChatError::StorageUnavailable
+            | ChatError::NotStored
+            | ChatError::Stopping
+            | ChatError::Model(_)
+            | ChatError::HookFailed => StatusCode::SERVICE_UNAVAILABLE,
             ChatError::Internal => return Self::internal("the broker could not carry out a command"),
         };
         let mut http_error = Self::new(status, error.code(), error.to_string());
         http_error.0.retry_after = error.retry_after();
+        http_error.0.shown_code = (error.shown_code() != error.code()).then(|| error.shown_code().into());
         http_error
     }
 }

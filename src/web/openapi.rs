@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::authority::scope_of;
 use super::operation::{Answer, DocumentedError, Operation, Sent, Who};
-use crate::schema::{Definitions, Field, Shape, kinds, pascal_case};
+use crate::chat::HOOK_REFUSED;
+use crate::schema::{Call, Definitions, Field, Shape, kinds, pascal_case};
 
 /// Refusals possible on every route.
 const ANYWHERE: &[DocumentedError] = &[
@@ -24,14 +25,16 @@ const UNSURE: &[DocumentedError] = &[(503, "NOT_STORED")];
 /// Refusals of requests with a body.
 const UNREADABLE: &[DocumentedError] = &[(413, "TOO_LARGE"), (415, "UNSUPPORTED_TYPE")];
 
-/// Returns the document of these operations.
-pub fn openapi(operations: &[Operation]) -> Value {
+/// Returns the document of these operations, and of the requests to the operator's own server.
+pub fn openapi(operations: &[Operation], calls: &[Call]) -> Value {
     let mut definitions = Definitions::new("");
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for operation in operations {
         let described = describe(operation, &mut definitions);
         paths.entry(operation.path).or_default().insert(operation.method.to_ascii_lowercase(), described);
     }
+    let webhooks: BTreeMap<String, Value> =
+        calls.iter().map(|call| (format!("{}.{}", call.setting, call.name), describe_call(call, &mut definitions))).collect();
     let mut schemas = definitions.take();
     schemas.insert("Failure".to_owned(), http_error_schema());
     json!({
@@ -47,6 +50,7 @@ pub fn openapi(operations: &[Operation]) -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
+        "webhooks": webhooks,
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -121,6 +125,38 @@ fn describe(operation: &Operation, definitions: &mut Definitions) -> Value {
     described
 }
 
+/// Describes a request that is signed as Standard Webhooks has it.
+fn describe_call(call: &Call, definitions: &mut Definitions) -> Value {
+    let Call { setting, name, summary, data, answer } = call;
+    let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
+    let body = json!({
+        "type": "object",
+        "properties": {
+            "type": { "const": name },
+            "id": { "type": "string", "description": "The same as the header webhook-id; of a repetition, too." },
+            "timestamp": { "type": "string", "format": "date-time" },
+            "data": definitions.schema(*data),
+        },
+        "required": ["type", "id", "timestamp", "data"],
+    });
+    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "schema": { "type": "string" }, "description": description });
+    let mut response = json!({ "description": "The answer, of at most 64 KB." });
+    if let (Some(fields), Some(answer)) = (response.as_object_mut(), answer) {
+        fields.insert("content".to_owned(), json_of(definitions.schema(*answer)));
+    }
+    json!({ "post": {
+        "operationId": format!("{setting}{}", pascal_case(name)),
+        "summary": summary,
+        "parameters": [
+            header("webhook-id", "Id of the request."),
+            header("webhook-timestamp", "Seconds since 1970."),
+            header("webhook-signature", "`v1,` and the base64 of the HMAC-SHA256 of `id.timestamp.body`."),
+        ],
+        "requestBody": { "required": true, "content": json_of(body) },
+        "responses": { "200": response },
+    } })
+}
+
 fn path_names(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
@@ -180,9 +216,17 @@ fn answer_response(method: &str, answer: &Answer, definitions: &mut Definitions)
 }
 
 fn http_error_response(status: u16, codes: &[&str]) -> Value {
+    // The operator's hook refuses with codes of its own.
+    let code = match codes.contains(&HOOK_REFUSED) {
+        true => json!({ "anyOf": [
+            { "enum": codes },
+            { "type": "string", "description": "A code of the operator's hook", "pattern": "^[A-Za-z0-9_.-]{1,64}$" },
+        ] }),
+        false => json!({ "enum": codes }),
+    };
     let schema = json!({ "allOf": [
         { "$ref": "#/components/schemas/Failure" },
-        { "properties": { "code": { "enum": codes } } },
+        { "properties": { "code": code } },
     ] });
     let mut response = json!({ "description": codes.join(", "), "content": { "application/json": { "schema": schema } } });
     if let (429, Some(fields)) = (status, response.as_object_mut()) {

@@ -49,6 +49,11 @@ pub enum Answer {
 /// A refusal: status and code.
 pub type DocumentedError = (u16, &'static str);
 
+/// Refusal of the operator's hook, which may bring a code of its own.
+pub const HOOK_REFUSED: DocumentedError = (403, "HOOK_REFUSED");
+/// Refusal for want of the hook's answer.
+pub const HOOK_FAILED: DocumentedError = (503, "HOOK_FAILED");
+
 /// One method of one route.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::audit::Audit;
 use super::chat::Chat;
-use super::figures::{AskConnections, AskFigures, AwaitKeys};
+use super::figures::{AskConnections, AskFigures, AskUpload, AwaitKeys};
 use super::rate_limit::RateLimit;
 use crate::auth::{ApiKeys, Claims, TokenError, TokenKeys};
 use crate::config::{ApiKey, Config, KeyScopes, PresenceScope, SameSite, UploadTypes, WebChat};
@@ -125,6 +125,8 @@ pub struct WebState {
     pub connections: AskConnections,
     /// Waits for unknown keys of tokens.
     pub await_keys: AwaitKeys,
+    /// Asks the operator's hook about an upload; `None` if it is not asked.
+    pub ask_upload: Option<AskUpload>,
 }
 
 impl WebState {

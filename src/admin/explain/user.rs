@@ -199,6 +199,10 @@ fn explain_trace(trace: &Trace, facts_found: &mut Vec<Fact>) {
         let text = format!("The latest socket to disconnect, {socket}, did so because {}. {then}", why_closed(reason));
         facts_found.push(Fact::at("LEFT", at, text));
     }
+    if let Some((at, words)) = trace.incidents().hooked {
+        let text = format!("The latest request that your hook (HOOK_URL) did not allow: {words}.");
+        facts_found.push(Fact::at("HOOK", at, text));
+    }
     if let Some((at, refused)) = trace.incidents().refused {
         facts_found.push(Fact::at(
             "REFUSED",

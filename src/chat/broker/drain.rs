@@ -35,6 +35,7 @@ impl Broker {
             return;
         }
         let has_rested = self.work.reads == 0
+            && self.work.hooks.is_empty()
             && self.leftovers.is_empty()
             && self.sends.is_empty()
             && self.commits.is_empty()

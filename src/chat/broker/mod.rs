@@ -19,6 +19,7 @@ mod drain;
 mod edits;
 mod emit;
 mod fan_out;
+mod hooks;
 mod inspect;
 mod leftovers;
 mod mailbox;
@@ -40,6 +41,7 @@ mod targets;
 mod titles;
 mod trace;
 mod typing;
+mod verdicts;
 mod watch;
 
 use crate::auth::Revocations;

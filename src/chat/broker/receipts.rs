@@ -4,9 +4,10 @@ use std::sync::Arc;
 use super::Broker;
 use super::fan_out::Exclude;
 use super::step::{DONE, Outcome, Step, Stop};
-use crate::chat::ports::{Broadcast, ChatError, Command, Event};
+use crate::chat::ports::{Broadcast, ChatError, Command, Event, HookSubject};
 use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Audience, Requester, Running};
+use crate::config::HookEvent;
 use crate::model::{Message, MessageId, Place, Role, Timestamp, UserId};
 use crate::store::Write;
 
@@ -88,6 +89,15 @@ impl Broker {
         if limit > 0 && content.as_ref().is_some_and(|content| content.chars().count() > limit) {
             return Err(ChatError::TooLarge("the text is too long").into());
         }
+        let event = if content.is_some() { HookEvent::Edit } else { HookEvent::Delete };
+        let answer = self.ask_before(running, event, |broker| {
+            let (place, message) = (broker.hook_place(&message.place), message.clone());
+            match content.clone() {
+                Some(content) => HookSubject::Edit { place, message, content },
+                None => HookSubject::Delete { place, message },
+            }
+        })?;
+        let content = content.map(|content| answer.and_then(|answer| answer.content.clone()).unwrap_or(content));
         let changed_at = self.next_time_in(&message.place);
         let mut changed = (*message).clone();
         changed.updated_at = changed_at;

@@ -12,7 +12,7 @@ use crate::engineio::ConnectionKey;
 use crate::model::{MessageId, SocketId, Timestamp, UserId};
 
 impl Broker {
-    /// Carries a command out, or has it wait for what it needs. Returns whether it waits for a read.
+    /// Carries a command out, or has it wait for what it needs. Returns whether it waits for a read or the hook.
     pub(super) fn run(&mut self, mut running: Running) -> bool {
         let reply_to = running.reply_to;
         match catch_unwind(AssertUnwindSafe(|| self.execute(&mut running))) {
@@ -23,6 +23,14 @@ impl Broker {
                 self.start_lookup(lookup, LookupFor::Command(Box::new(running)));
                 return true;
             }
+            Ok(Err(Stop::AskHook(question))) => {
+                self.begin_hook(question, running);
+                return true;
+            }
+            Ok(Err(Stop::BehindHook(message))) => match self.work.hooks.wait_behind(&message, running) {
+                Ok(()) => return true,
+                Err(running) => self.answer(running.reply_to, Err(ChatError::Internal)),
+            },
             Ok(Err(Stop::Behind(message))) => self.wait_behind(message, running),
             Ok(Err(Stop::BehindGroup(group))) => self.conversations.wait_for_change(group, running),
             Err(_) => {

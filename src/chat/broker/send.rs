@@ -17,10 +17,18 @@ use crate::model::{ConversationKind, File, Listing, Message, MessageId, MessageS
 use crate::store::{NewMessage, Write};
 
 /// Files and listing that a draft names, as they were looked up.
-struct Subject {
-    file: Option<File>,
-    attachments: Vec<File>,
+pub(super) struct Subject {
+    pub(super) file: Option<File>,
+    pub(super) attachments: Vec<File>,
     listing: Option<Listing>,
+}
+
+impl Subject {
+    /// Returns the type of a message: the one that its sender says, else its file's.
+    pub(super) fn message_type(&self, said: Option<&str>) -> String {
+        let of_file = self.file.as_ref().map(|file| file.message_type.as_str());
+        said.or(of_file).unwrap_or("text").to_owned()
+    }
 }
 
 impl Broker {
@@ -36,6 +44,7 @@ impl Broker {
             return Ok(None);
         }
         let subject = self.subject(running, draft)?;
+        self.ask_before_send(running, &target, &subject)?;
         self.admit(running, target, subject, request_hash)?;
         Ok(None)
     }
@@ -124,16 +133,19 @@ impl Broker {
         subject: Subject,
         request_hash: Option<[u8; 32]>,
     ) -> Result<(), ChatError> {
+        let (told, content) =
+            running.prefetched.hook_answer.take().map_or((None, None), |answer| (answer.message, answer.content));
         let id = match running.command.draft().and_then(|draft| draft.client_message_id.as_ref()) {
             Some(client_id) => MessageId::of_client_id(&running.user, client_id),
-            None => MessageId::from_uuid(self.new_id()),
+            None => told.unwrap_or_else(|| MessageId::from_uuid(self.new_id())),
         };
         let question = self.question(running, &target, id).map(Box::new);
-        let Subject { file, attachments, listing } = subject;
         let Target { place, audience, new_conversation, new_name } = target;
         let sender = self.users.get(&running.user).ok_or(ChatError::UserNotFound)?.profile().clone();
         let Command::Send { draft, .. } = &mut running.command else { return Err(ChatError::Internal) };
         let draft = std::mem::take(draft);
+        let message_type = subject.message_type(draft.message_type.as_deref());
+        let Subject { file, attachments, listing } = subject;
         if let Some(conversation) = &new_conversation {
             self.make_conversation(conversation)?;
         }
@@ -141,7 +153,6 @@ impl Broker {
         if let (Some(name), Place::Conversation(conversation)) = (new_name, &place) {
             self.give_name(&running.user, name, *conversation, created_at)?;
         }
-        let file_type = file.as_ref().map(|file| file.message_type.clone());
         let message = Message {
             id,
             place,
@@ -149,8 +160,8 @@ impl Broker {
             position: self.sends.next_position(),
             sender,
             role: Role::User,
-            content: draft.content,
-            message_type: draft.message_type.or(file_type).unwrap_or_else(|| "text".to_owned()),
+            content: content.unwrap_or(draft.content),
+            message_type,
             file,
             attachments,
             listing,

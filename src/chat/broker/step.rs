@@ -1,5 +1,5 @@
 //! Steps of a command: how far one has come.
-use crate::chat::ports::{ChatError, Reply};
+use crate::chat::ports::{ChatError, HookQuestion, Reply};
 use crate::chat::query::Lookup;
 use crate::model::{ConversationId, MessageId};
 
@@ -22,6 +22,10 @@ pub(super) enum Stop {
     Behind(MessageId),
     /// Waits until the change of this group that is being stored has taken effect; then the command is carried out anew.
     BehindGroup(ConversationId),
+    /// Waits for the operator's hook; then the command is carried out anew.
+    AskHook(Box<HookQuestion>),
+    /// Waits until the hook has answered about this message; then the command is carried out anew.
+    BehindHook(MessageId),
 }
 
 impl From<ChatError> for Stop {

@@ -114,8 +114,12 @@ impl Broker {
         if limit > 0 && subscriptions.rooms.len() >= limit && !subscriptions.rooms.contains(&room) {
             return Err(ChatError::TooLarge("too many rooms").into());
         }
-        if subscriptions.rooms.insert(room.clone()) {
-            let key = RoomKey::Public(room);
+        let key = RoomKey::Public(room.clone());
+        if !subscriptions.rooms.contains(&room) {
+            self.ask_before_joining(running, &key)?;
+        }
+        let Some(subscriptions) = self.subscriptions(&requester) else { return DONE };
+        if subscriptions.rooms.insert(room) {
             subscriptions.note_gap(key.clone(), 0, event_seq);
             self.enter_room(&requester, key);
         }
@@ -147,7 +151,12 @@ impl Broker {
         if let Some(is_in) = self.common_chat_flag(&requester)
             && *is_in != joins
         {
-            *is_in = joins;
+            if joins {
+                self.ask_before_joining(running, &RoomKey::CommonChat)?;
+            }
+            if let Some(is_in) = self.common_chat_flag(&requester) {
+                *is_in = joins;
+            }
             if joins {
                 let event_seq = self.replay.event_seq();
                 self.enter_room(&requester, RoomKey::CommonChat);

@@ -1,6 +1,8 @@
 //! Reasons for which a command is refused.
 use std::time::Duration;
 
+use super::refusal::{HOOK_REFUSED, HookRefusal};
+
 /// Reason for which a command was refused. Clients read [`ChatError::code`], each dialect in its own shape.
 #[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +53,12 @@ pub enum ChatError {
     /// The model was asked and did not answer; the question stays stored.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The operator's hook refused it, in its own words.
+    #[error("{}", .0.message)]
+    HookRefused(Box<HookRefusal>),
+    /// The operator's hook was to be asked and gave no usable answer; nothing has happened.
+    #[error("This could not be checked, try again")]
+    HookFailed,
     /// Our fault.
     #[error("Internal error")]
     Internal,
@@ -71,7 +79,25 @@ impl ChatError {
             Self::NotStored => "NOT_STORED",
             Self::Stopping => "DRAINING",
             Self::Model(error) => error.code(),
+            Self::HookRefused(_) => HOOK_REFUSED,
+            Self::HookFailed => "HOOK_FAILED",
             Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// Returns the code that clients are shown: of a hook that refuses, its own.
+    pub fn shown_code(&self) -> &str {
+        match self {
+            Self::HookRefused(refusal) => &refusal.code,
+            _ => self.code(),
+        }
+    }
+
+    /// Returns the words for a refusal by the hook in an explanation.
+    pub fn hook_cause(&self) -> Box<str> {
+        match self {
+            Self::HookRefused(refusal) => format!("{}: {}", refusal.code, refusal.message).into(),
+            _ => self.code().into(),
         }
     }
 

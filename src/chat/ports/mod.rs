@@ -6,10 +6,12 @@ mod connection;
 mod emit;
 mod error;
 mod event;
+mod hook;
 mod http;
 mod model;
 mod notice;
 mod options;
+mod refusal;
 mod reply;
 mod room;
 mod trace;
@@ -30,6 +32,10 @@ pub(crate) use self::error::USED_OTHERWISE;
 pub use self::error::{ChatError, ModelError};
 pub(crate) use self::event::change_event;
 pub use self::event::{Emitted, Event, PresenceChange};
+pub(crate) use self::hook::PARTICIPANTS_SHOWN_MAX;
+pub use self::hook::{
+    AskHook, AskUpload, ConnectVerdict, HookMessage, HookPlace, HookQuestion, HookSaid, HookSubject, HookVerdict,
+};
 pub(crate) use self::http::AccountRead;
 pub use self::http::{
     AccountsChanged, Ask, Authenticate, AuthenticateError, BrokerStats, Drain, DropFiles, Health, OnlineUsers, PresenceOf,
@@ -42,6 +48,7 @@ pub use self::notice::{
 };
 pub(crate) use self::options::RingLimits;
 pub use self::options::{Options, Sources};
+pub use self::refusal::{HOOK_REFUSED, HookRefusal};
 pub use self::reply::{ConversationReply, Notified, Reply, Sent};
 pub use self::room::RoomKey;
 pub use self::trace::{ConnectKind, LastDisconnect, MemberTrace, MessageTrace, SessionState, SessionTrace, Trace, TraceMessage};

@@ -6,6 +6,7 @@ use actix::Message;
 use super::broadcast::Broadcast;
 use super::connection::ClientDialects;
 use super::error::ChatError;
+use super::hook::ConnectVerdict;
 use super::reply::Reply;
 use crate::engineio::{CloseReason, Delivery, Encoded};
 use crate::meter::Counted;
@@ -158,6 +159,13 @@ pub enum Notice {
     },
     /// The transport is closed; the client comes back by itself.
     Close(CloseReason),
+    /// The operator's hook was asked about a CONNECT; not sent by the chat's broker.
+    ConnectJudged {
+        /// The question's.
+        ticket: u32,
+        /// Answer of the hook.
+        verdict: ConnectVerdict,
+    },
     /// The issuers of unknown keys were asked; not sent by the chat's broker.
     KeysRead,
     /// Of another namespace, and not from the chat's broker.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::config::{Delivery, PresenceScope};
+use crate::config::{Delivery, HookEvents, PresenceScope};
 use crate::model::Timestamp;
 
 /// Users that a sender has made in an hour.
@@ -52,6 +52,8 @@ pub struct Options {
     pub max_group_members: usize,
     /// `MAX_MESSAGE_LENGTH`, Unicode scalar values; 0: no limit of its own.
     pub max_message_length: usize,
+    /// `HOOK_EVENTS`, if there is a hook.
+    pub hooks: HookEvents,
     /// `AUTO_PROVISION_USERS`
     pub auto_provision_users: bool,
     /// Maximum number of users that a sender has made in an hour, by writing to some who never came; 0: no limit.
@@ -87,6 +89,7 @@ impl Default for Options {
             max_group_members: 1_000,
             max_message_length: 0,
             auto_provision_users: false,
+            hooks: HookEvents::NONE,
             made_users_max: MADE_USERS_MAX,
             ai_concurrency: 8,
             ai_per_user: 2,

@@ -16,7 +16,7 @@ pub struct Trace {
 }
 
 /// Latest incidents of a user: refusals and losses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Incidents {
     /// A token of theirs was refused at CONNECT.
     pub refused: Option<(Timestamp, RefusedConnect)>,
@@ -24,12 +24,14 @@ pub struct Incidents {
     pub left: Option<LastDisconnect>,
     /// Requests were refused because there were too many: how many in all, and when last.
     pub limited: Option<(u64, Timestamp)>,
+    /// The operator's hook refused a request, or failed: the time, and the words for it.
+    pub hooked: Option<(Timestamp, Box<str>)>,
 }
 
 impl Trace {
     /// Returns the incidents; empty if there were none.
     pub fn incidents(&self) -> Incidents {
-        self.incidents.as_deref().copied().unwrap_or_default()
+        self.incidents.as_deref().cloned().unwrap_or_default()
     }
 
     /// The same, to note what happens.

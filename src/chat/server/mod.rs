@@ -12,8 +12,8 @@ use self::outside::{ActorOutside, Job, Shared};
 use super::broker::Broker;
 use super::outside::Callback;
 use super::ports::{
-    Ask, CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, Limited, ModelSaid, Options, Prompt,
-    RegisterWorker, Request, Sources, Tick, Upgraded,
+    Ask, AskHook, CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, HookSaid, HookVerdict,
+    Limited, ModelSaid, Options, Prompt, RegisterWorker, Request, Sources, Tick, Upgraded,
 };
 use super::query::Answer;
 use crate::auth::Revocations;
@@ -36,6 +36,7 @@ pub struct ChatServer {
     shared: Rc<Shared>,
     store: Store,
     model: Option<Recipient<Prompt>>,
+    hook: Option<Recipient<AskHook>>,
     meter: Arc<Meter>,
     timer: Option<(Timestamp, SpawnHandle)>,
 }
@@ -46,7 +47,7 @@ impl ChatServer {
         let shared = Rc::new(Shared::default());
         let outside = Box::new(ActorOutside::new(sources, store.clone(), shared.clone()));
         let broker = Broker::new(options, outside, store.last_position(), store.starts(), revocations);
-        Self { broker, shared, store, model: None, meter: Arc::default(), timer: None }
+        Self { broker, shared, store, model: None, hook: None, meter: Arc::default(), timer: None }
     }
 
     /// The same with a model that answers questions.
@@ -54,6 +55,12 @@ impl ChatServer {
     pub fn with_model(mut self, model: Recipient<Prompt>) -> Self {
         self.broker.questions.has_model = true;
         Self { model: Some(model), ..self }
+    }
+
+    /// The same with the operator's hook, which is asked about `HOOK_EVENTS`.
+    #[must_use]
+    pub fn with_hook(self, hook: Option<Recipient<AskHook>>) -> Self {
+        Self { hook, ..self }
     }
 
     /// The same with watchers who are notified of sockets and rooms.
@@ -107,6 +114,10 @@ impl ChatServer {
                         model.do_send(asked.answered_to(ctx.address().recipient()));
                     }
                 }
+                Job::AskHook(ticket, question) => match &self.hook {
+                    Some(hook) => hook.do_send(AskHook { ticket, question, answers: ctx.address().recipient() }),
+                    None => ctx.notify(HookSaid { ticket, verdict: HookVerdict::Failed }),
+                },
                 Job::CallBack(callback, Duration::ZERO) => ctx.notify(CalledBack(callback)),
                 Job::CallBack(callback, after) => {
                     ctx.notify_later(CalledBack(callback), after);
@@ -266,6 +277,14 @@ impl Handler<ModelSaid> for ChatServer {
 
     fn handle(&mut self, message: ModelSaid, ctx: &mut Self::Context) {
         self.work::<ModelSaid, _>(ctx, |broker| broker.hear(message));
+    }
+}
+
+impl Handler<HookSaid> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, HookSaid { ticket, verdict }: HookSaid, ctx: &mut Self::Context) {
+        self.work::<HookSaid, _>(ctx, |broker| broker.on_hook_said(ticket, verdict));
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::chat::outside::{Callback, Outside};
-use crate::chat::ports::{Asked, ChatError, Reply, Sources, ToWorker};
+use crate::chat::ports::{Asked, ChatError, HookQuestion, Reply, Sources, ToWorker};
 use crate::chat::query::Query;
 use crate::meter::Counted;
 use crate::model::Timestamp;
@@ -19,6 +19,7 @@ use crate::store::{Done, Store, StoreError, Write};
 pub(super) enum Job {
     Read(Query),
     Prompt(Asked),
+    AskHook(u64, Box<HookQuestion>),
     CallBack(Callback, Duration),
 }
 
@@ -128,6 +129,10 @@ impl Outside for ActorOutside {
 
     fn prompt(&mut self, asked: Asked) {
         self.add(Job::Prompt(asked));
+    }
+
+    fn ask_hook(&mut self, ticket: u64, question: Box<HookQuestion>) {
+        self.add(Job::AskHook(ticket, question));
     }
 
     fn call_back(&mut self, callback: Callback, after: Duration) {

@@ -8,6 +8,7 @@ use super::catch_up::PageReads;
 use super::commits::AfterCommit;
 use super::counters::Counters;
 use super::delivery::Progress;
+use super::hooks::HookWaits;
 use super::notifications::Gathered;
 use super::traces::Traces;
 use crate::feed::Feed;
@@ -59,6 +60,8 @@ pub(crate) struct Work {
     /// Number of reads that somebody waits for.
     pub reads: usize,
     pub pages: PageReads,
+    /// Commands that wait for the operator's hook.
+    pub hooks: HookWaits,
     /// Number of times that files named by nothing were dropped: a lookup from before is too old.
     pub files_dropped: u64,
     pub is_draining: bool,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::chat::ports::{Command, OwnCopy};
 use crate::engineio::ConnectionKey;
-use crate::model::{ConversationId, File, Listing, Message, Notification, PrivateId, SocketId, UserId};
+use crate::model::{ConversationId, File, Listing, Message, MessageId, Notification, PrivateId, SocketId, UserId};
 use crate::store::Overview;
 
 /// Present place of the socket that asked for something.
@@ -96,8 +96,19 @@ pub(crate) struct Prefetched {
     pub users_read: Vec<UserId>,
     /// The sender's ids could not be read: the index decides.
     pub sent_ids_unreadable: bool,
+    /// The operator's hook was asked, and allows it.
+    pub hook_answer: Option<HookAnswer>,
     /// Set if the socket's further requests wait for this one.
     pub holds_queue: bool,
+}
+
+/// Leave of the operator's hook for a command.
+#[derive(Debug, Clone)]
+pub(crate) struct HookAnswer {
+    /// Of a send: the id that the hook was told of its message.
+    pub message: Option<MessageId>,
+    /// Text in place of the one that was asked about.
+    pub content: Option<String>,
 }
 
 /// Conversation that a text meant to a user.

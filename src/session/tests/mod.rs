@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call_context::{CallContext, Now};
-use super::ports::{AtConsole, Broker, ConsoleAct, KeysWanted};
+use super::ports::{AskConnect, AtConsole, Broker, ConsoleAct, KeysWanted};
 use super::rules::Rules;
 use super::state::Session;
 use crate::auth::{Claims, TokenError};
@@ -79,6 +79,7 @@ struct Spy {
     upgrades: usize,
     console: Vec<ConsoleAct>,
     keys_wanted: usize,
+    asked_connects: Vec<AskConnect>,
     /// Confirmations that were asked for, in order,
     proofs: Vec<Watermark>,
     /// and the final one.
@@ -86,6 +87,10 @@ struct Spy {
 }
 
 impl Broker for Spy {
+    fn ask_connect(&mut self, message: AskConnect) {
+        self.asked_connects.push(message);
+    }
+
     fn connect(&mut self, message: Connect) {
         self.connects.push(message);
     }

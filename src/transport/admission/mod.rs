@@ -7,4 +7,4 @@ mod request;
 pub(super) use self::addresses::HttpPlace;
 pub(super) use self::node::Node;
 pub use self::options::Options;
-pub(super) use self::request::{Asking, OpenError, opening};
+pub(super) use self::request::{Asking, OpenError};

@@ -44,6 +44,8 @@ pub struct Options {
     pub max_connections: usize,
     /// Maximum number of sessions of one client address; 0: no limit.
     pub max_sockets_per_address: u32,
+    /// `HOOK_HEADERS`, in lower case: headers of the request that a session keeps.
+    pub kept_headers: Arc<[Box<str>]>,
     /// Logs refusals.
     pub note_refusal: NoteRefusal,
 }
@@ -69,6 +71,7 @@ impl Options {
             upgrade_timeout: Duration::from_secs(10),
             max_connections: 4_000_000,
             max_sockets_per_address: 1000,
+            kept_headers: Arc::default(),
             note_refusal: Arc::new(|_| None),
         }
     }

@@ -6,7 +6,7 @@ use actix_http::Method;
 use actix_http::header::{self, HeaderMap};
 
 use super::node::Node;
-use crate::engineio::{HandshakeError, Opening, Peer, Query, TransportKind};
+use crate::engineio::{HandshakeError, Headers, Opening, Peer, Query, TransportKind};
 use crate::http::{Client, OriginVerdict, foreign_origin};
 use crate::logging::{ErrorId, RefusalKind, RefusalNote};
 
@@ -124,20 +124,33 @@ impl Node {
         }
         Ok(())
     }
+
+    /// Returns the description of a request for the service.
+    pub(in crate::transport) fn opening(
+        &self,
+        headers: &HeaderMap,
+        query: &str,
+        client: &Client,
+        verdict: OriginVerdict,
+        transport: TransportKind,
+    ) -> Opening {
+        let kept = kept(headers, &self.options.kept_headers, verdict);
+        Opening { headers: kept, ..opening(headers, query, client, verdict, transport) }
+    }
 }
 
-/// Returns the description of the request for the service.
-pub(in crate::transport) fn opening(
-    headers: &HeaderMap,
-    query: &str,
-    client: &Client,
-    verdict: OriginVerdict,
-    transport: TransportKind,
-) -> Opening {
+/// Returns the headers with these names. Cookies are among them only if the request's origin may use them.
+fn kept(headers: &HeaderMap, names: &[Box<str>], verdict: OriginVerdict) -> Headers {
+    let may_be_kept = |name: &str| name != header::COOKIE.as_str() || verdict.may_use_cookie();
+    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(Box::from);
+    names.iter().filter(|name| may_be_kept(name)).filter_map(|name| Some((name.clone(), value(name)?))).collect()
+}
+
+fn opening(headers: &HeaderMap, query: &str, client: &Client, verdict: OriginVerdict, transport: TransportKind) -> Opening {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let cookie_token = if verdict.may_use_cookie() { cookie(headers, "token") } else { None };
     let peer = Peer { address: client.address, secure: client.secure, transport };
-    Opening { query: query.to_owned(), authorization, cookie_token, peer }
+    Opening { query: query.to_owned(), authorization, cookie_token, peer, headers: Headers::default() }
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -164,5 +177,17 @@ mod tests {
         assert_eq!(token(OriginVerdict::NoOrigin).as_deref(), Some("x.y.z"));
         assert_eq!(token(OriginVerdict::Own).as_deref(), Some("x.y.z"));
         assert_eq!(token(OriginVerdict::AnyOrigin), None);
+    }
+
+    #[test]
+    fn only_named_headers_are_kept_and_cookies_of_a_foreign_origin_are_not() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("sid=1"));
+        headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("de"));
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer hush"));
+        let names: Vec<Box<str>> = ["cookie", "accept-language", "x-none"].map(Into::into).to_vec();
+        let of = |verdict| kept(&headers, &names, verdict).iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(of(OriginVerdict::Own), ["cookie", "accept-language"]);
+        assert_eq!(of(OriginVerdict::AnyOrigin), ["accept-language"]);
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::engineio::{HandshakeError, Query, Service, Ticket, TransportKind};
 use crate::http::{ERROR_ID, OriginVerdict};
-use crate::transport::admission::{Asking, OpenError, opening};
+use crate::transport::admission::{Asking, OpenError};
 use crate::transport::codec::Coding;
 use crate::transport::connection::{Answer, ConnectionState, NewConnection, Polling, Transport};
 use crate::transport::worker::{BeginPost, Connection, Found, Get, Post, PostGoesOn, PostRefused, RequestFailed, Thread};
@@ -122,7 +122,7 @@ async fn open<S: Service>(
 ) -> Result<HttpResponse, OpenError> {
     let client = thread.node().client(request.headers(), request.peer_addr());
     thread.node().admit(query, &client)?;
-    let opening = opening(request.headers(), request.query_string(), &client, verdict, TransportKind::Polling);
+    let opening = thread.node().opening(request.headers(), request.query_string(), &client, verdict, TransportKind::Polling);
     let context = Context::<Connection<S>>::new();
     let sid = thread.worker().new_sid();
     thread.registry().insert_polling(sid, context.address());

@@ -16,7 +16,7 @@ use super::websocket::{self, BadHandshake};
 use crate::engineio::{HandshakeError, Query, Service, TransportKind};
 use crate::http::ERROR_ID;
 use crate::logging::ErrorId;
-use crate::transport::admission::{Asking, OpenError, opening};
+use crate::transport::admission::{Asking, OpenError};
 use crate::transport::codec::Deflate;
 use crate::transport::connection::{
     ConnectionState, Directory, NewConnection, Outbox, Queued, Transport, WebSocketIo, accept_and_close, dismiss,
@@ -181,7 +181,7 @@ fn open<S: Service>(
     }
     let verdict = thread.node().judge(request.headers(), request.peer_addr());
     let query_string = request.uri().query().unwrap_or_default();
-    let opening = opening(request.headers(), query_string, &client, verdict, TransportKind::Websocket);
+    let opening = thread.node().opening(request.headers(), query_string, &client, verdict, TransportKind::Websocket);
     let Taken { socket, mut early, unwritten } = taken;
     let (sid, now) = (thread.worker().new_sid(), Instant::now());
     thread.registry().insert_websocket(sid);

@@ -140,9 +140,10 @@ impl TestApi {
             figures: Arc::new(parlance::web::ServerFigures::default),
             connections: Arc::new(|keys| Box::pin(std::future::ready(vec![None; keys.len()]))),
             await_keys: Arc::new(|| Box::pin(std::future::ready(false))),
+            ask_upload: None,
         };
         let operations = [api::OPERATIONS, admin::OPERATIONS].concat();
-        let (api, admin) = (ApiState::new(&setup.settings, operations), AdminState::new(Feed::default()));
+        let (api, admin) = (ApiState::new(&setup.settings, operations, Vec::new()), AdminState::new(Feed::default()));
         let server = HttpServer::new(move || {
             let (api, admin) = (api.clone(), admin.clone());
             App::new().configure(configure(state.clone(), move |config| {

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 10] = [
     &["chat"],
     &["dialect"],
     &["session"],
-    &["transport", "ai", "api", "admin", "webchat", "web"],
+    &["transport", "ai", "hooks", "api", "admin", "webchat", "web"],
     &["app"],
     &["cli"],
     &["main"],

@@ -1,8 +1,9 @@
 // Every error code, provoked in every dialect that can give it: the complete answer, with and without an ack.
 // docs/errors.md has the table.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 
+import { Backend } from '../lib/backend.mjs';
 import { makeGroup, people } from '../lib/chat.mjs';
 import { closeAfter, connect } from '../lib/client.mjs';
 import { makeDirect } from '../lib/conversation.mjs';
@@ -158,6 +159,34 @@ for (const database of DATABASES) {
     });
   });
 }
+
+describe('codes of a hook', () => {
+  const holder = {};
+  before(async () => {
+    holder.backend = await Backend.start({ answer: () => holder.answer });
+    holder.server = await Server.start({ env: { RATE_LIMIT_EVENTS: '0', ...holder.backend.hook() } });
+  });
+  after(async () => {
+    await holder.server.remove();
+    await holder.backend.stop();
+  });
+
+  for (const [dialect, { send }] of Object.entries(DIALECTS)) {
+    it(`in ${dialect}`, async (test) => {
+      const [ann] = await people(test, holder.server, ['ann'], { dialect });
+      const [bob] = await people(test, holder.server, ['bob']);
+      const place = { bob: bob.user.id, direct: await makeDirect(holder.server, ann, bob) };
+      for (const [answer, code, sentence] of [
+        [{ refuse: {} }, 'HOOK_REFUSED', 'Not allowed'],
+        ['rubbish', 'HOOK_FAILED', 'This could not be checked, try again'],
+        [{ refuse: { code: 'phone.number', message: 'No numbers' } }, 'phone.number', 'No numbers'],
+      ]) {
+        holder.answer = answer;
+        await assertRefused(ann, dialect, send({ content: 'x' }, place), { code, sentence });
+      }
+    });
+  }
+});
 
 describe('codes: too much at once', () => {
   const holder = useServer({ env: { RATE_LIMIT_EVENTS: '1', RATE_LIMIT_BURST: '1' } });

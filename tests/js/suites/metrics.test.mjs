@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { Backend } from '../lib/backend.mjs';
 import { connect, open } from '../lib/client.mjs';
 import { Issuer } from '../lib/issuer.mjs';
 import { Server, useServer } from '../lib/server.mjs';
@@ -16,6 +17,9 @@ import { LIMIT, within } from '../lib/wait.mjs';
 const KEY = 'the-key-of-a-server';
 /** Without an issuer there are no figures of issuers. */
 const issuer = await Issuer.start({ after });
+/** Without a hook there are no figures of it. */
+const backend = await Backend.start();
+after(() => backend.stop());
 const FOLDER = fileURLToPath(new URL('../../../docs/operating', import.meta.url));
 const read = (name) => readFileSync(join(FOLDER, name), 'utf8');
 const DASHBOARD = JSON.parse(read('grafana-dashboard.json'));
@@ -60,7 +64,7 @@ const expressions = [
 ];
 
 describe('metrics', () => {
-  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*' } });
+  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*', ...backend.hook() } });
   let text;
   let metrics;
   let clients = [];
@@ -132,7 +136,7 @@ describe('metrics', () => {
 
   it('have no label that grows with users, rooms or messages', () => {
     const labels = new Set(metrics.samples.flatMap(([, labels]) => [...labels.matchAll(/([a-z_]+)="/g)].map(([, name]) => name)));
-    const bounded = ['actor', 'code', 'dialect', 'issuer', 'kind', 'le', 'namespace', 'reason', 'transport', 'version'];
+    const bounded = ['actor', 'code', 'dialect', 'issuer', 'kind', 'le', 'namespace', 'outcome', 'reason', 'transport', 'version'];
     assert.deepEqual([...labels].sort(), bounded);
   });
 

@@ -23,6 +23,13 @@ import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 
 /** The suite in which a test fails if the server ignores the setting. */
 const PROVED_IN = {
+  HOOK_URL: 'hooks',
+  HOOK_SECRET: 'hooks',
+  HOOK_EVENTS: 'hooks',
+  HOOK_HEADERS: 'hooks',
+  HOOK_TIMEOUT: 'hooks',
+  HOOK_FAILURE: 'hooks',
+  HOOK_CONCURRENCY: 'hooks',
   REUSE_PORT: 'restart',
   TLS_CERT: 'tls',
   TLS_KEY: 'tls',
