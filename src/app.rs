@@ -47,11 +47,12 @@ use crate::store::{self, Claim, DatabaseUrl, Store, StoreOptions};
 use crate::transport::{self, Tls};
 use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
 use crate::webchat;
+use crate::webhooks::{Configured, Webhooks};
 
 pub use self::dialect_files::load_dialects;
 pub use self::error::AppError;
 pub use self::issuer_keys::read_issuer_keys;
-pub use self::options::{admin_login, connections_with, tls};
+pub use self::options::{admin_login, check_webhooks, connections_with, tls};
 
 /// Interval of the log lines that sum up routine actions of servers.
 const ACTS_SUMMED_UP_EVERY: Duration = Duration::from_secs(60);
@@ -121,6 +122,7 @@ pub struct Running {
     chat: Addr<ChatServer>,
     store: Store,
     audit: Arc<Audit>,
+    webhooks: Webhooks,
     draining: Arc<AtomicBool>,
     shutdown_timeout: Duration,
     close_limit: Duration,
@@ -146,6 +148,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     check_folders(&config)?;
     check_exposure(&config)?;
     check_demo(&config)?;
+    let webhooks = Configured::new(&config).map_err(AppError)?;
     let admin_login = admin_login(&config)?;
     let url = DatabaseUrl::parse(config.database_url.as_str(), &config.data_dir).map_err(AppError::because)?;
     let tls = tls(&config)?;
@@ -153,8 +156,13 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let listeners = listen(&config)?;
     let close_limit = if listeners.outlive_us() { HAND_OVER_LIMIT } else { CLOSE_LIMIT };
     let claim = Claim::take(&url, config.store_retry_for).await.map_err(AppError::because)?;
-    let options =
-        StoreOptions { url, pool_size: config.db_pool_size, retry_for: config.store_retry_for, queue: config.store_queue };
+    let options = StoreOptions {
+        url,
+        pool_size: config.db_pool_size,
+        retry_for: config.store_retry_for,
+        queue: config.store_queue,
+        webhooks: webhooks.subscribers(),
+    };
     let store = Store::open(options).await.map_err(AppError::because)?;
     let now = Timestamp::now();
     let revoked = store.read(move |conn| store::list_revoked(conn, now)).await.map_err(AppError::because)?;
@@ -190,6 +198,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
     let draining = Arc::new(AtomicBool::new(false));
+    let webhooks = webhooks.start(&store, api::webhook_body, &draining);
+    let own_webhooks = webhooks.clone();
     let origins = origins(&config)?;
     let settings = Arc::new(Settings::new(&config, dialects, upload_dir));
     let (api, admin) = (ApiState::new(&settings, operations(), calls()), AdminState::new(feed.clone()));
@@ -257,6 +267,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 connections: connections.clone(),
                 await_keys: await_keys.clone(),
                 ask_upload: ask_upload.clone(),
+                webhooks: webhooks.clone(),
             };
             let (api, admin) = (api.clone(), admin.clone());
             service.configure(web::configure(state, |scope| {
@@ -285,6 +296,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         chat,
         store,
         audit: own_audit,
+        webhooks: own_webhooks,
         draining,
         shutdown_timeout,
         close_limit,
@@ -331,6 +343,7 @@ impl Running {
                 error!("the broker is gone");
             }
             self.audit.sum_up();
+            self.webhooks.finish().await;
             self.store.finish().await;
             // Once the broker answers again, the effects of the last commits are in the connections' outboxes.
             let _ = self.chat.send(Health).await;
@@ -372,7 +385,7 @@ fn operations() -> Vec<web::Operation> {
 
 /// Returns the descriptions of all requests to the operator's own server.
 fn calls() -> Vec<Call> {
-    hooks::QUESTIONS.to_vec()
+    [&hooks::QUESTIONS[..], api::WEBHOOKS].concat()
 }
 
 /// Returns the OpenAPI document of all routes.

@@ -31,3 +31,4 @@ pub mod store;
 pub mod transport;
 pub mod web;
 mod webchat;
+pub mod webhooks;

@@ -79,6 +79,8 @@ pub(super) struct Figures {
     /// The operator's hook; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<HookFigures>,
+    /// Webhooks.
+    pub webhooks: Vec<WebhookFigures>,
 }
 
 /// The operator's hook (`HOOK_URL`).
@@ -93,6 +95,24 @@ pub(super) struct HookFigures {
     pub paused: bool,
     /// Time to an answer, waiting included.
     pub answer_seconds: DistributionFigures,
+}
+
+/// A webhook.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WebhookFigures {
+    /// Its name.
+    pub name: String,
+    /// Events that wait.
+    pub waiting: usize,
+    /// Seconds that the oldest of them has waited; `None`: none waits.
+    pub oldest_seconds: Option<f64>,
+    /// Events delivered.
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Events that became dead letters.
+    pub buried: u64,
 }
 
 /// A token issuer that publishes keys.
@@ -275,6 +295,7 @@ pub(super) async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figur
         connections: server.traffic,
         refusals: refusals(&state.refusals),
         issuers: state.tokens.issuer_figures(Timestamp::now()).into_iter().map(issuer).collect(),
+        webhooks: state.webhooks.figures().into_iter().map(webhook).collect(),
     })
 }
 
@@ -400,6 +421,12 @@ fn hook(figures: &web::HookFigures) -> HookFigures {
 fn issuer(figures: IssuerFigures) -> KeyFigures {
     let IssuerFigures { name, keys, age_seconds, reads, failures } = figures;
     KeyFigures { issuer: name, keys, age_seconds, reads, failures }
+}
+
+fn webhook(figures: crate::webhooks::WebhookFigures) -> WebhookFigures {
+    let crate::webhooks::WebhookFigures { name, waiting, waiting_since, delivered, failures, buried, .. } = figures;
+    let age = |since: Timestamp| Timestamp::now().as_millis().saturating_sub(since.as_millis()).max(0) as f64 / 1e3;
+    WebhookFigures { name, waiting, oldest_seconds: waiting_since.map(age), delivered, failures, buried }
 }
 
 fn refusals(refusals: &Refusals) -> Vec<RefusalFigures> {

@@ -5,7 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::families::Families;
 use super::figures::{
-    ActorFigures, ChatFigures, Figures, HookFigures, KeyFigures, RefusalFigures, Sampler, SessionFigures, StoreFigures, collect,
+    ActorFigures, ChatFigures, Figures, HookFigures, KeyFigures, RefusalFigures, Sampler, SessionFigures, StoreFigures,
+    WebhookFigures, collect,
 };
 use crate::auth::AuthError;
 use crate::web::{HttpError, Traffic, WebState};
@@ -52,6 +53,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
         refusals,
         issuers,
         hook,
+        webhooks,
     } = figures;
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     families.gauges("build_info", "Version of the server, as a label; the value is 1.", [(&version[..], 1.0)]);
@@ -65,6 +67,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
     if let Some(hook) = hook {
         add_hook(&mut families, hook);
     }
+    add_webhooks(&mut families, webhooks);
     #[cfg(target_os = "linux")]
     {
         use prometheus::core::Collector as _;
@@ -111,6 +114,19 @@ fn add_hook(families: &mut Families, figures: &HookFigures) {
     let paused = f64::from(u8::from(*paused));
     families.gauge("hook_paused", "1 while the hook is not asked because it has failed five times in a row, else 0.", paused);
     families.histogram("hook_answer_seconds", "Time to the hook's answer, waiting included.", answer_seconds);
+}
+
+fn add_webhooks(families: &mut Families, figures: &[WebhookFigures]) {
+    let labels: Vec<_> = figures.iter().map(|figures| [("webhook", figures.name.as_str())]).collect();
+    let values = |value: fn(&WebhookFigures) -> f64| labels.iter().map(|labels| &labels[..]).zip(figures.iter().map(value));
+    families.gauges("webhook_waiting_events", "Events that wait for a webhook.", values(|figures| figures.waiting as f64));
+    let oldest = values(|figures| figures.oldest_seconds.unwrap_or_default());
+    families.gauges("webhook_oldest_event_seconds", "Time that the oldest of them has waited; 0 if none waits.", oldest);
+    families.counters("webhook_delivered_total", "Events delivered to a webhook.", values(|figures| figures.delivered as f64));
+    let failures = values(|figures| figures.failures as f64);
+    families.counters("webhook_failures_total", "Attempts to deliver to a webhook that failed.", failures);
+    let buried = values(|figures| figures.buried as f64);
+    families.counters("webhook_dead_letters_total", "Events that a webhook did not get in time.", buried);
 }
 
 fn add_sessions(families: &mut Families, figures: &SessionFigures) {

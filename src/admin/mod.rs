@@ -16,6 +16,7 @@ mod sessions;
 mod showing;
 mod stream;
 mod tokens;
+mod webhooks;
 
 pub use self::console::{Console, ConsoleOptions, ConsoleReady};
 pub use self::operations::OPERATIONS;

@@ -4,6 +4,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::audit::ID_MAX;
 use super::explain::Explanation;
 use super::log_filter::MAX_SECONDS;
+use super::webhooks;
 use crate::model::{SocketId, Timestamp, UserId, UserRole};
 use crate::schema::{Field, Shape, kinds};
 use crate::web::{Answer, DocumentedError, Operation, USER_NAME_MAX, Who};
@@ -73,6 +74,40 @@ pub const OPERATIONS: &[Operation] = &[
     )
     .query(&[Field::optional("before", kinds::text_of::<0, ID_MAX>), LIMIT])
     .answers(&[Answer::Success(200, &[("entries", audit_entries), ("next", next_entry)])]),
+    Operation::get(
+        "/api/admin/webhooks",
+        Who::Admin,
+        "The webhooks, the events that wait longest, and dead letters, newest first; next is the before of the next page.",
+    )
+    .query(&[
+        Field::optional("webhook", kinds::text_of::<1, { webhooks::NAME_MAX }>),
+        Field::optional("before", event_number),
+        LIMIT,
+    ])
+    .answers(&[Answer::Success(
+        200,
+        &[
+            ("webhooks", webhooks::webhooks),
+            ("waiting", webhooks::events),
+            ("deadLetters", webhooks::events),
+            ("next", next_event),
+        ],
+    )]),
+    Operation::post(
+        "/api/admin/webhooks/replay",
+        Who::Admin,
+        "Puts dead letters, by their numbers or all of a webhook, behind what waits, and tries at once.",
+    )
+    .body(UNTOLD)
+    .answers(&[Answer::Success(200, &[("events", kinds::count)])])
+    .refuses(&[NOT_FOUND]),
+    Operation::post(
+        "/api/admin/webhooks/skip",
+        Who::Admin,
+        "Deletes events by their numbers, waiting or dead, or all dead letters of a webhook.",
+    )
+    .body(UNTOLD)
+    .answers(&[Answer::Success(200, &[("events", kinds::count)])]),
     Operation::post(
         "/api/admin/tokens/revoke",
         Who::Admin,
@@ -120,6 +155,13 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post("/api/admin/sockets/{id}/kick", Who::Admin, "Disconnects a socket.").refuses(&[NOT_FOUND]),
 ];
 
+const NUMBERS: Field = Field::required("numbers", event_numbers);
+const WEBHOOK: Field = Field::required("webhook", kinds::text_of::<1, { webhooks::NAME_MAX }>);
+/// Numbers of events, or a webhook.
+const UNTOLD: Shape = Shape::ObjectWith(
+    &[Field::optional("numbers", event_numbers), Field::optional("webhook", kinds::text_of::<1, { webhooks::NAME_MAX }>)],
+    &[&[NUMBERS, WEBHOOK]],
+);
 const LIMIT: Field = Field::optional("limit", limit);
 const NOT_FOUND: DocumentedError = (404, "NOT_FOUND");
 const CONFLICT: DocumentedError = (409, "CONFLICT");
@@ -127,6 +169,18 @@ const CONFLICT: DocumentedError = (409, "CONFLICT");
 /// A limit; more than 200 counts as 200.
 fn limit(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 1, "default": 50 })
+}
+
+fn event_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer" })
+}
+
+fn next_event(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["integer", "null"] })
+}
+
+fn event_numbers(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "integer" }, "maxItems": webhooks::NUMBERS_MAX })
 }
 
 fn room_order(_: &mut SchemaGenerator) -> Schema {

@@ -2,7 +2,7 @@
 use actix_web::web::{Data, ServiceConfig, delete, get, patch, post, put};
 
 use super::figures::{self, Sampler};
-use super::{accounts, actions, audit, events, explain, log_filter, metrics, page, sessions, stream, tokens};
+use super::{accounts, actions, audit, events, explain, log_filter, metrics, page, sessions, stream, tokens, webhooks};
 use crate::feed::Feed;
 use crate::web::{endpoint, get_or_head};
 
@@ -26,6 +26,9 @@ pub fn routes(state: AdminState) -> impl Fn(&mut ServiceConfig) {
                     .route(put().to(log_filter::put)),
             )
             .service(endpoint("/api/admin/audit", "GET, HEAD").route(get_or_head().to(audit::list)))
+            .service(endpoint("/api/admin/webhooks", "GET, HEAD").route(get_or_head().to(webhooks::list)))
+            .service(endpoint("/api/admin/webhooks/replay", "POST").route(post().to(webhooks::replay)))
+            .service(endpoint("/api/admin/webhooks/skip", "POST").route(post().to(webhooks::skip)))
             .service(endpoint("/api/admin/tokens/revoke", "POST").route(post().to(tokens::revoke)))
             .service(endpoint("/api/admin/users", "POST").route(post().to(accounts::create_user)))
             .service(

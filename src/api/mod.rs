@@ -27,9 +27,11 @@ mod syncing;
 mod upload;
 mod upload_dir;
 mod users;
+mod webhook_events;
 
 pub use self::admin_ui_files::check_admin_ui;
 pub use self::client_files::{CLIENT_FILES, check_client_files};
 pub use self::operations::OPERATIONS;
 pub use self::routes::{ApiState, routes};
 pub use self::upload_dir::{prepare_uploads, remove_uploads};
+pub use self::webhook_events::{WEBHOOKS, webhook_body};

@@ -15,6 +15,7 @@ use crate::config::{CatchUp, Config, HookEvent, HookEvents, KEY_CHARS_MIN, Origi
 use crate::http::{Origins, TrustedProxies};
 use crate::transport::{self, Listeners, Tls};
 use crate::web;
+use crate::webhooks::Configured;
 
 /// Maximum number of connections; more would not fit into memory.
 const MAX_CONNECTIONS: usize = 4_000_000;
@@ -190,6 +191,14 @@ pub fn connections_with(files: u64) -> usize {
 /// on its way.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
+}
+
+/// Checks the settings of webhooks and their file. Returns their number.
+///
+/// # Errors
+/// [`AppError`] naming the setting, or the place in the file.
+pub fn check_webhooks(config: &Config) -> Result<usize, AppError> {
+    Configured::new(config).map(|configured| configured.count()).map_err(AppError)
 }
 
 /// Returns the login of the Admin UI, if one is configured.

@@ -6,11 +6,13 @@ use tokio::time::timeout;
 use super::signer::{Signer, seconds};
 use crate::config::{BackendAddress, Secret};
 use crate::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use crate::http::{HttpClient, Route, StatusCode, Trust, cause_of, http_client, read_up_to};
+use crate::http::{HttpClient, Response, Route, StatusCode, Trust, cause_of, http_client, read_up_to};
 use crate::model::Timestamp;
 
 /// Maximum length of an answer, in bytes.
 const ANSWER_MAX_BYTES: usize = 64 * 1_024;
+/// Time for the body of an answer that is not read.
+const REST_LIMIT: Duration = Duration::from_millis(100);
 
 /// Reason for the lack of an answer; `Display` is one line for the log, without the address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,20 +71,38 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] if there is no such answer of at most 64 KB in time.
     pub(crate) async fn post(&self, id: &str, at: Timestamp, body: &str) -> Result<String, EndpointError> {
-        let answer = async {
-            match self.attempt(id, at, body).await {
-                Err((EndpointError::Lost(_), true)) => self.attempt(id, at, body).await,
-                outcome => outcome,
-            }
+        self.in_time(async {
+            let response = self.send(id, at, body).await?;
+            read_up_to(response, ANSWER_MAX_BYTES).await.map_err(EndpointError::Unreadable)
+        })
+        .await
+    }
+
+    /// Posts likewise; an answer of 200 to 299 is a success, whatever its body is.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if there is no such answer in time.
+    pub(crate) async fn tell(&self, id: &str, at: Timestamp, body: &str) -> Result<(), EndpointError> {
+        let response = self.in_time(self.send(id, at, body)).await?;
+        // A body that ends soon leaves the connection for the next request.
+        drop(timeout(REST_LIMIT, read_up_to(response, ANSWER_MAX_BYTES)).await);
+        Ok(())
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, EndpointError>>) -> Result<T, EndpointError> {
+        timeout(self.timeout, answer).await.unwrap_or(Err(EndpointError::Late(self.timeout)))
+    }
+
+    async fn send(&self, id: &str, at: Timestamp, body: &str) -> Result<Response, EndpointError> {
+        let answered = match self.attempt(id, at, body).await {
+            Err((EndpointError::Lost(_), true)) => self.attempt(id, at, body).await,
+            outcome => outcome,
         };
-        match timeout(self.timeout, answer).await {
-            Ok(outcome) => outcome.map_err(|(error, _)| error),
-            Err(_) => Err(EndpointError::Late(self.timeout)),
-        }
+        answered.map_err(|(error, _)| error)
     }
 
     /// Posts once. The flag of an error: a connection was made and broke.
-    async fn attempt(&self, id: &str, at: Timestamp, body: &str) -> Result<String, (EndpointError, bool)> {
+    async fn attempt(&self, id: &str, at: Timestamp, body: &str) -> Result<Response, (EndpointError, bool)> {
         let signature = self.signer.sign(id, at, body).map_err(|cause| (EndpointError::Lost(cause), false))?;
         let request = self
             .http
@@ -96,7 +116,7 @@ impl Endpoint {
             (EndpointError::Lost(cause_of(error)), may_repeat)
         })?;
         check(response.status()).map_err(|error| (error, false))?;
-        read_up_to(response, ANSWER_MAX_BYTES).await.map_err(|cause| (EndpointError::Unreadable(cause), false))
+        Ok(response)
     }
 }
 
@@ -161,6 +181,17 @@ mod tests {
         assert!(matches!(post(vec![long], patient).await, Err(EndpointError::Unreadable(_))));
         let endless = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{".to_vec();
         assert!(matches!(post(vec![endless], Duration::from_millis(200)).await, Err(EndpointError::Late(_))));
+    }
+
+    #[actix::test]
+    async fn who_is_told_may_answer_anything() {
+        let patient = Duration::from_secs(10);
+        let tell =
+            async |answer: Vec<u8>| endpoint(&server(vec![answer]), patient).tell("msg_1", Timestamp::from_millis(0), "{}").await;
+        assert_eq!(tell(answer("204 Nothing", "", "")).await, Ok(()));
+        assert_eq!(tell(answer("200 OK", "", &"x".repeat(ANSWER_MAX_BYTES + 1))).await, Ok(()));
+        assert_eq!(tell(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n\xff".to_vec()).await, Ok(()));
+        assert_eq!(tell(answer("500 No", "", "{}")).await, Err(EndpointError::Status(500)));
     }
 
     #[actix::test]

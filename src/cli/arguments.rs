@@ -13,6 +13,7 @@ use super::tail::TailOptions;
 use super::token::TokenCommand;
 use super::transfer::{Export, ImportFrom};
 use super::user::UserCommand;
+use super::webhooks::WebhooksCommand;
 
 /// A real-time chat server shared by five Socket.IO front ends, each with its own event vocabulary.
 ///
@@ -67,6 +68,9 @@ pub(super) enum Command {
     Stats(StatsOptions),
     /// Watch events on a running server: sockets, rooms, and events of clients.
     Tail(TailOptions),
+    /// Look after a running server's webhooks: list them, replay or skip what they have not got.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// Print the completion script for a shell.
     Completions {
         /// The shell.

@@ -21,5 +21,6 @@ mod tail;
 mod token;
 mod transfer;
 mod user;
+mod webhooks;
 
 pub use self::run::run;

@@ -8,7 +8,9 @@ use super::arguments::{Arguments, Command};
 use super::dialect as own_dialect;
 use super::error::CliError;
 use super::output::print;
-use super::{admin_password, backup, check, completions, config, healthz, migrate, send, stats, tail, token, transfer, user};
+use super::{
+    admin_password, backup, check, completions, config, healthz, migrate, send, stats, tail, token, transfer, user, webhooks,
+};
 use crate::app;
 use crate::config::{Config, Found, LogFilter, LogFormat, Typo, typos};
 use crate::dialect::{self, DialectSet};
@@ -77,6 +79,7 @@ fn execute(command: Command) -> Result<(), CliError> {
         Command::Send(options) => actix::System::new().block_on(send::execute(&options, &environment, &config)),
         Command::Stats(options) => actix::System::new().block_on(stats::execute(&options, &environment, &config)),
         Command::Tail(options) => actix::System::new().block_on(tail::execute(&options, &environment, &config)),
+        Command::Webhooks(command) => actix::System::new().block_on(webhooks::execute(&command, &environment, &config)),
         // Handled above: they do not need a valid configuration.
         Command::Check(_) | Command::Completions { .. } | Command::AdminPassword | Command::Dialect(_) => Ok(()),
     }

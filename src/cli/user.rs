@@ -126,7 +126,13 @@ pub(super) async fn open(config: &Config) -> Result<Store, CliError> {
 
 fn options(config: &Config) -> Result<StoreOptions, CliError> {
     let url = database::url(config)?;
-    Ok(StoreOptions { url, pool_size: 1, retry_for: config.store_retry_for, queue: config.store_queue })
+    Ok(StoreOptions {
+        url,
+        pool_size: 1,
+        retry_for: config.store_retry_for,
+        queue: config.store_queue,
+        webhooks: store::Subscribers::default(),
+    })
 }
 
 fn new_user(user: AddUser) -> Result<NewUser, CliError> {

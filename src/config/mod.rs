@@ -17,6 +17,8 @@ mod settings;
 mod tokens;
 mod typo;
 mod upload_types;
+mod webhook_events;
+mod webhooks;
 mod word;
 
 pub use self::address::{BackendAddress, DatabaseAddress, Host, ModelAddress, Origins, PublicUrl, SocketPath};
@@ -32,6 +34,9 @@ pub use self::settings::{Config, Found, Listed, parse_length};
 pub use self::tokens::{Audience, KeyAddresses, USER_CLAIMS, check_key_address};
 pub use self::typo::{Typo, typos};
 pub use self::upload_types::{ALL_UPLOAD_TYPES, UploadTypes};
+pub use self::webhook_events::WebhookEvents;
+pub use self::webhooks::Webhook;
 pub use self::word::{
     AdminUiMode, AiProvider, CatchUp, Delivery, HookEvent, HookFailure, LogFormat, PresenceScope, SameSite, Scope, WebChat,
+    WebhookEvent,
 };

@@ -17,6 +17,7 @@ use super::scopes::KeyScopes;
 use super::secret::{ApiKey, Secret};
 use super::tokens::{Audience, KeyAddresses, USER_CLAIMS};
 use super::upload_types::UploadTypes;
+use super::webhook_events::WebhookEvents;
 use super::word::{AdminUiMode, AiProvider, CatchUp, Delivery, HookFailure, LogFormat, PresenceScope, SameSite, WebChat};
 
 /// A raw value from outside, and its source.
@@ -349,6 +350,23 @@ settings! {
         admin_ui_mode: AdminUiMode = AdminUiMode::Development, "ADMIN_UI_MODE", Parsed::new();
         /// Folder of the Admin UI's files, `ui/dist` of the npm package `@socket.io/admin-ui`, served at `/admin/ui/`.
         admin_ui_dir: Option<PathBuf> = None, "ADMIN_UI_DIR", Optional;
+    }
+    "webhooks" {
+        /// Address that is told what has happened; one that is called `default`. Requires WEBHOOK_SECRET.
+        webhook_url: BackendAddress = BackendAddress::default(), "WEBHOOK_URL", Parsed::new();
+        /// Secret that signs its requests (Standard Webhooks): `whsec_` and the base64 of 24 to 64 bytes.
+        webhook_secret: Option<Secret> = None, "WEBHOOK_SECRET", Hidden;
+        /// Events that it is told of, comma-separated, of message.created, message.edited, message.deleted, message.read,
+        /// message.unreached, conversation.changed, user.connected and user.disconnected.
+        webhook_events: WebhookEvents = WebhookEvents::default(), "WEBHOOK_EVENTS", Parsed::new();
+        /// File of further webhooks, TOML: a `[[webhook]]` with `name`, `url`, `secret` and `events` for each.
+        webhook_file: Option<PathBuf> = None, "WEBHOOK_FILE", Optional;
+        /// Time for which an event that cannot be delivered waits, a million of them for each webhook at most; then it is a
+        /// dead letter, for as long again.
+        webhook_keep: Duration = Duration::from_secs(3 * 24 * 60 * 60), "WEBHOOK_KEEP", Length::at_least(SECOND);
+        /// Time that a message has to be proven to have arrived at a device of each recipient; then it is unreached
+        /// (`message.unreached`). Longer than PROOF_INTERVAL.
+        webhook_unreached_after: Duration = Duration::from_secs(10), "WEBHOOK_UNREACHED_AFTER", Length::at_least(SECOND);
     }
 }
 

@@ -132,6 +132,28 @@ words! {
 }
 
 words! {
+    /// Event that a webhook may be sent.
+    WebhookEvent {
+        /// A message was stored.
+        MessageCreated = "message.created",
+        /// A message was edited.
+        MessageEdited = "message.edited",
+        /// A message was deleted.
+        MessageDeleted = "message.deleted",
+        /// A member read a message.
+        MessageRead = "message.read",
+        /// A message is not proven to have arrived at any device of some recipients.
+        MessageUnreached = "message.unreached",
+        /// A conversation was made, changed or deleted, or its members were.
+        ConversationChanged = "conversation.changed",
+        /// A user came online.
+        UserConnected = "user.connected",
+        /// A user went offline.
+        UserDisconnected = "user.disconnected",
+    }
+}
+
+words! {
     /// The form of the log's lines.
     LogFormat {
         /// For people.

@@ -7,7 +7,7 @@ use actix::{Addr, SyncArbiter, WeakAddr};
 use diesel::QueryResult;
 use diesel::prelude::*;
 use log::{error, info};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connection::{AnyConnection, Purpose, free_pages};
@@ -18,6 +18,7 @@ use super::persister::{self, OnWriter, Opening, Persister, WritesWait};
 use super::queue::{Admitted, Committed, Done, Queue};
 use super::reader::{Question, Reader};
 use super::stats::{Counters, StoreStats};
+use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
 use super::write::{Write, Written};
 use crate::meter::Counted;
@@ -45,6 +46,8 @@ pub struct StoreOptions {
     pub retry_for: Duration,
     /// Maximum number of waiting writes.
     pub queue: usize,
+    /// Webhooks that are told of changes.
+    pub webhooks: Subscribers,
 }
 
 /// The handle. Clones share one store, which ends with the last of them.
@@ -63,6 +66,8 @@ struct Inner {
     reads_in_flight: AtomicUsize,
     /// Notified when a file may have lost its last reference.
     unnamed: Arc<Notify>,
+    /// Notified when events for webhooks were stored.
+    webhooks: watch::Sender<()>,
 }
 
 impl Drop for Inner {
@@ -79,8 +84,8 @@ impl Store {
     /// [`OpenError::Unavailable`] if it cannot be reached within `retry_for`, [`OpenError::Unusable`] if waiting will
     /// not help.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let (url, retry_for) = (options.url.clone(), options.retry_for);
-        let opened = actix_rt::task::spawn_blocking(move || opening::open(&url, retry_for)).await;
+        let (url, retry_for, webhooks) = (options.url.clone(), options.retry_for, options.webhooks.clone());
+        let opened = actix_rt::task::spawn_blocking(move || opening::open(&url, retry_for, &webhooks)).await;
         let opened = opened.map_err(|error| OpenError::Unusable(error.to_string()))??;
         let store = Self::begin(options, Purpose::Serving, opened);
         info!(boot = store.epoch(), position:% = store.last_position(); "store opened");
@@ -114,20 +119,24 @@ impl Store {
 
     fn begin(options: StoreOptions, purpose: Purpose, opened: Opened) -> Self {
         let Opened { conn, file, noted: Noted { epoch, last_position, starts } } = opened;
-        let StoreOptions { url, pool_size, retry_for, queue } = options;
+        let StoreOptions { url, pool_size, retry_for, queue, webhooks: wanted } = options;
         let file = file.map(Arc::new);
         let pool_size = pool_size.max(1);
         let queue = Arc::new(Queue::new(queue, retry_for));
         let counters = Arc::new(Counters::default());
         let deaths = Arc::new(AtomicU64::new(0));
         let unnamed = Arc::new(Notify::new());
-        let writer = (url.clone(), file.clone(), queue.clone(), counters.clone(), deaths.clone(), unnamed.clone());
+        let webhooks = watch::Sender::new(());
+        let shared = (queue.clone(), counters.clone(), deaths.clone());
+        let writer = (url.clone(), file.clone(), unnamed.clone(), Arc::new(wanted), webhooks.clone());
         // Taken by the persister's first start, which is the only one.
         let conn = Mutex::new(Some(conn));
         let persister = SyncArbiter::start(1, move || {
-            let (url, file, queue, counters, deaths, unnamed) = writer.clone();
+            let (url, file, unnamed, wanted, webhooks) = writer.clone();
+            let (queue, counters, deaths) = shared.clone();
             let connection = conn.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Persister::new(Opening { url, epoch, purpose, connection, file, unnamed }, queue, counters, deaths)
+            let opening = Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks };
+            Persister::new(opening, queue, counters, deaths)
         });
         let reader = (url, deaths, counters.clone(), file.clone());
         let readers = SyncArbiter::start(pool_size, move || {
@@ -150,6 +159,7 @@ impl Store {
             free_readers: Arc::new(Semaphore::new(pool_size)),
             reads_in_flight: AtomicUsize::new(0),
             unnamed,
+            webhooks,
         }))
     }
 
@@ -195,6 +205,11 @@ impl Store {
     /// Waits until a file may have lost its last reference, if none has since the last call.
     pub async fn until_unnamed(&self) {
         self.0.unnamed.notified().await;
+    }
+
+    /// Returns a receiver that is notified when events for webhooks were stored.
+    pub fn webhook_events(&self) -> watch::Receiver<()> {
+        self.0.webhooks.subscribe()
     }
 
     /// Returns whether a write would be admitted now.

@@ -30,8 +30,10 @@ mod retry;
 mod rows;
 mod schema;
 mod stats;
+mod subscribers;
 mod transfer;
 mod url;
+mod webhook_event;
 mod write;
 
 pub use diesel::QueryResult;
@@ -68,12 +70,18 @@ pub use self::queries::users::{
     count_users, find_account, find_by_username, find_credentials, find_password_hash, find_profiles, find_taken, list_accounts,
     search_users,
 };
+pub use self::queries::webhooks::{
+    DueChecks, Untold, UntoldRange, count_dead_letters, list_dead_letters, list_untold, list_waiting_events, list_webhook_events,
+    load_webhook_events, make_due_checks,
+};
 pub use self::queue::{Committed, Done};
 pub use self::retention::{prune_messages, prune_notifications, release_orphans};
 pub use self::stats::StoreStats;
+pub use self::subscribers::Subscribers;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;
+pub use self::webhook_event::{EventDetail, ListedEvent, QueuedEvent, StoredEvent};
 pub use self::write::{
-    AccountChange, AuditEntry, DeliveredUpTo, Login, NewMessage, NewNotification, NewUser, NotificationSubject, TestFault, Write,
-    Written, direct_key,
+    AccountChange, AuditEntry, DeliveredUpTo, Login, NewMessage, NewNotification, NewUser, NotificationSubject, TestFault,
+    Unreached, Write, Written, direct_key,
 };

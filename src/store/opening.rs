@@ -14,6 +14,7 @@ use super::other_writers::end_other_writers;
 use super::queries::notifications::list_owed;
 use super::retry::patiently;
 use super::schema::{account_changes, boots, conversations, imports, logins, participants, revoked_tokens, rooms};
+use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
 use crate::model::Timestamp;
 
@@ -57,8 +58,8 @@ const KEYED_AT_ONCE: i64 = 1_000;
 const STARTS_KNOWN: i64 = 10_000;
 
 /// Waits up to `retry_for` for the database, migrates it and records the start. Blocks.
-pub(super) fn open(url: &DatabaseUrl, retry_for: Duration) -> Result<Opened, OpenError> {
-    patiently(retry_for, LONGEST_PAUSE, || attempt(url))
+pub(super) fn open(url: &DatabaseUrl, retry_for: Duration, webhooks: &Subscribers) -> Result<Opened, OpenError> {
+    patiently(retry_for, LONGEST_PAUSE, || attempt(url, webhooks))
 }
 
 /// Waits up to `retry_for` for the database and opens it unchanged, as a server may be running on it. If `may_make`, a
@@ -67,14 +68,14 @@ pub(super) fn open_beside(url: &DatabaseUrl, retry_for: Duration, may_make: bool
     patiently(retry_for, LONGEST_PAUSE, || attempt_beside(url, may_make))
 }
 
-fn attempt(url: &DatabaseUrl) -> Result<Opened, OpenError> {
+fn attempt(url: &DatabaseUrl, webhooks: &Subscribers) -> Result<Opened, OpenError> {
     let mut conn = connect_or_create(url, Purpose::Serving).map_err(absent)?;
     let file = pin(url)?;
     end_other_writers(&mut conn)?;
     migrate_or_say(&mut conn)?;
     must_be_whole(&mut conn)?;
     while in_transaction(&mut conn, |conn| changes::users::key_names(conn, KEYED_AT_ONCE)).map_err(in_words)? > 0 {}
-    let noted = in_transaction(&mut conn, note_start).map_err(in_words)?;
+    let noted = in_transaction(&mut conn, |conn| note_start(conn, webhooks)).map_err(in_words)?;
     pin_beside(file.as_ref())?;
     Ok(Opened { conn, file, noted })
 }
@@ -131,7 +132,7 @@ fn in_words(error: diesel::result::Error) -> OpenError {
 }
 
 /// Records a start. Positions continue after the highest one ever assigned, even if its message was deleted.
-fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
+fn note_start(conn: &mut AnyConnection, webhooks: &Subscribers) -> QueryResult<Noted> {
     let known: [Option<i64>; 5] = [
         boots::table.select(max(boots::last_position)).first(conn)?,
         boots::table.select(max(boots::given_up_to)).first(conn)?,
@@ -140,6 +141,8 @@ fn note_start(conn: &mut AnyConnection) -> QueryResult<Noted> {
         participants::table.select(max(participants::joined_position)).first(conn)?,
     ];
     let last_position = known.into_iter().flatten().max().unwrap_or_default();
+    changes::webhooks::bury_unwanted(conn, webhooks)?;
+    changes::webhooks::insert_lost(conn, webhooks, Timestamp::now())?;
     // Must come before the present start has a row.
     changes::presence::settle_those_of_before(conn)?;
     let last_boot: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;

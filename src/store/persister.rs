@@ -12,7 +12,7 @@ use actix::{Actor, Handler, Message, SyncContext};
 use diesel::prelude::*;
 use diesel::result::Error;
 use log::{error, info, warn};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::changes::{self, Outcome};
 use super::connection::{AnyConnection, Purpose, connect, in_transaction};
@@ -22,6 +22,7 @@ use super::other_writers::end_other_writers;
 use super::queue::Queue;
 use super::schema::boots;
 use super::stats::Counters;
+use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
 use super::write::Write;
 
@@ -54,6 +55,10 @@ pub(super) struct Persister {
     file: Option<Arc<DatabaseFile>>,
     /// Notified when a file may have lost its last reference.
     unnamed: Arc<Notify>,
+    /// Webhooks, for whose events rows are written.
+    wanted: Arc<Subscribers>,
+    /// Notified when events for webhooks were stored.
+    webhooks: watch::Sender<()>,
 }
 
 /// State to start with.
@@ -65,6 +70,9 @@ pub(super) struct Opening {
     pub file: Option<Arc<DatabaseFile>>,
     /// Notified when a file may have lost its last reference.
     pub unnamed: Arc<Notify>,
+    pub wanted: Arc<Subscribers>,
+    /// Notified when events for webhooks were stored.
+    pub webhooks: watch::Sender<()>,
 }
 
 /// Reports that writes are waiting in the queue.
@@ -94,8 +102,8 @@ enum Attempt {
 
 impl Persister {
     pub(super) fn new(opening: Opening, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
-        let Opening { url, epoch, purpose, connection, file, unnamed } = opening;
-        Self { url, epoch, purpose, queue, counters, deaths, connection, file, unnamed }
+        let Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks } = opening;
+        Self { url, epoch, purpose, queue, counters, deaths, connection, file, unnamed, wanted, webhooks }
     }
 
     /// Stores a batch, retrying while the database is unreachable. If a write is at fault, the batch is split in halves
@@ -111,8 +119,12 @@ impl Persister {
                     self.note_success();
                     pause = FIRST_PAUSE;
                     outcomes.extend(stored);
-                    if writes.get(part).unwrap_or_default().iter().any(Write::may_unname_files) {
+                    let writes = writes.get(part).unwrap_or_default();
+                    if writes.iter().any(Write::may_unname_files) {
                         self.unnamed.notify_one();
+                    }
+                    if writes.iter().any(|write| write.is_event(&self.wanted)) {
+                        self.webhooks.send_replace(());
                     }
                 }
                 Attempt::Away(cause) => {
@@ -148,7 +160,7 @@ impl Persister {
 
     fn attempt(&mut self, writes: &[Write]) -> Attempt {
         let begun = Instant::now();
-        let (queue, file) = (self.queue.clone(), self.file.clone());
+        let (queue, file, wanted) = (self.queue.clone(), self.file.clone(), self.wanted.clone());
         let is_lost = || file.as_ref().is_some_and(|file| file.is_replaced());
         let conn = match self.connected() {
             Ok(conn) => conn,
@@ -158,14 +170,14 @@ impl Persister {
         // A write that was answered as not stored must not be committed after all, as far as that is still up to us.
         let may_commit = || if !is_lost() && queue.begin_commit() { Ok(()) } else { Err(Error::RollbackTransaction) };
         let apply = |conn: &mut AnyConnection| {
-            let outcomes = changes::apply(conn, writes)?;
+            let outcomes = changes::apply(conn, writes, &wanted)?;
             may_commit().map(|()| outcomes)
         };
         let store = |conn: &mut AnyConnection| {
-            if changes::is_one_statement(conn, writes) {
+            if changes::is_one_statement(conn, writes, &wanted) {
                 // A single statement commits itself, so this is the last moment to ask.
                 may_commit()?;
-                changes::apply(conn, writes)
+                changes::apply(conn, writes, &wanted)
             } else {
                 in_transaction(conn, apply)
             }

@@ -219,6 +219,42 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_events (number) {
+        number -> BigInt,
+        webhook -> Text,
+        event -> Text,
+        lane -> Text,
+        subject -> Text,
+        detail -> Nullable<Text>,
+        happened_at -> BigInt,
+        queued_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_dead_letters (number) {
+        number -> BigInt,
+        webhook -> Text,
+        event -> Text,
+        lane -> Text,
+        subject -> Text,
+        detail -> Nullable<Text>,
+        happened_at -> BigInt,
+        queued_at -> BigInt,
+        died_at -> BigInt,
+        failure -> Text,
+    }
+}
+
+diesel::table! {
+    webhook_checks (number) {
+        number -> BigInt,
+        message -> Text,
+        due_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     account_changes,
     audit_log,
@@ -240,4 +276,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     unnamed_files,
     uploads,
     users,
+    webhook_checks,
+    webhook_dead_letters,
+    webhook_events,
 );

@@ -1,6 +1,8 @@
 //! Changes for the persister, and their results.
 use std::sync::Arc;
 
+use super::subscribers::Subscribers;
+use crate::config::WebhookEvent;
 use crate::model::{
     ChosenStatus, Conversation, ConversationId, Description, File, ListingId, Message, MessageId, Notification, NotificationId,
     Profile, Timestamp, UserId, UserRole,
@@ -224,6 +226,18 @@ pub enum Write {
     FilesRemoved { urls: Vec<String> },
     /// Stores an upload.
     Upload { file: File, owner: UserId, uploaded_at: Timestamp },
+    /// Deletes events that their webhook has got.
+    WebhookDelivered { numbers: Vec<i64> },
+    /// Makes dead letters of events, for this reason. Result: [`Written::Pruned`].
+    BuryWebhookEvents { numbers: Vec<i64>, failure: String },
+    /// Puts dead letters behind all that waits. Result: [`Written::Pruned`].
+    ReplayWebhookEvents { numbers: Vec<i64> },
+    /// Deletes waiting events and dead letters with these numbers. Result: [`Written::Pruned`].
+    SkipWebhookEvents { numbers: Vec<i64> },
+    /// Deletes dead letters from before a time, and the oldest beyond a million. Result: [`Written::Pruned`].
+    ForgetDeadLetters { before: Timestamp },
+    /// Stores events of messages that have not reached everybody, and deletes the checks that found it.
+    Unreached { checks: Vec<i64>, unreached: Vec<Unreached> },
     /// Stores nothing: answered once everything before it is stored or given up.
     Barrier,
     /// Fails or panics on purpose; for tests of the persister.
@@ -232,6 +246,31 @@ pub enum Write {
 }
 
 impl Write {
+    /// Returns whether it may be an event that a webhook wants.
+    pub(super) fn is_event(&self, wanted: &Subscribers) -> bool {
+        let event = match self {
+            Self::Message(_) => {
+                return wanted.want(WebhookEvent::MessageCreated) || wanted.want(WebhookEvent::MessageUnreached);
+            }
+            Self::Online { came, gone, at: _ } => {
+                return !came.is_empty() && wanted.want(WebhookEvent::UserConnected)
+                    || !gone.is_empty() && wanted.want(WebhookEvent::UserDisconnected);
+            }
+            Self::EditMessage { .. } => WebhookEvent::MessageEdited,
+            Self::DeleteMessage { .. } => WebhookEvent::MessageDeleted,
+            Self::MarkRead { .. } => WebhookEvent::MessageRead,
+            Self::CreateConversation { .. }
+            | Self::UpdateConversation { .. }
+            | Self::AddParticipants { .. }
+            | Self::RemoveParticipant { .. }
+            | Self::DeleteConversation { .. }
+            | Self::DeleteUser { .. } => WebhookEvent::ConversationChanged,
+            Self::Unreached { .. } | Self::ReplayWebhookEvents { .. } => return true,
+            _ => return false,
+        };
+        wanted.want(event)
+    }
+
     /// Returns whether it may take the last reference from a file.
     pub(super) fn may_unname_files(&self) -> bool {
         matches!(
@@ -268,6 +307,21 @@ pub struct DeliveredUpTo {
     pub user: UserId,
     /// Number up to which messages were delivered.
     pub seq: i64,
+}
+
+/// A message that has not reached everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreached {
+    /// The message.
+    pub message: String,
+    /// Its conversation.
+    pub conversation: String,
+    /// Time of the message.
+    pub at: Timestamp,
+    /// Those it has not reached, in the order of their ids; a bounded number.
+    pub users: Vec<String>,
+    /// Number of further ones.
+    pub more: usize,
 }
 
 /// A login that has tokens.

@@ -14,6 +14,7 @@ use crate::http::{Origins, TrustedProxies};
 use crate::logging::Refusals;
 use crate::model::Timestamp;
 use crate::store::Store;
+use crate::webhooks::Webhooks;
 
 /// Maximum number of waits for a token's key; a wait may end with other keys.
 const KEYS_AWAITED_MAX: usize = 4;
@@ -127,6 +128,8 @@ pub struct WebState {
     pub await_keys: AwaitKeys,
     /// Asks the operator's hook about an upload; `None` if it is not asked.
     pub ask_upload: Option<AskUpload>,
+    /// Webhooks, for administrators.
+    pub webhooks: Webhooks,
 }
 
 impl WebState {

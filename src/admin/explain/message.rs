@@ -2,6 +2,8 @@
 use super::explanation::{Explanation, Fact};
 use crate::chat::{MemberTrace, MessageTrace, SessionState, SessionTrace};
 use crate::model::{Conversation, Message, UserId};
+use crate::store::Untold;
+use crate::webhooks::WebhookFigures;
 
 /// Everything known about a message.
 #[derive(Debug)]
@@ -14,11 +16,15 @@ pub(super) struct MessageFacts<'a> {
     pub members: Vec<UserId>,
     /// Facts in memory about those members, in the same order.
     pub trace: MessageTrace,
+    /// Events about it that webhooks have not got.
+    pub untold: Vec<Untold>,
+    /// Figures of the webhooks.
+    pub webhooks: Vec<WebhookFigures>,
 }
 
 /// Explains the message.
 pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
-    let MessageFacts { message, conversation, members, trace } = facts;
+    let MessageFacts { message, conversation, members, trace, untold, webhooks } = facts;
     let mut facts_found =
         vec![Fact::at("SENT", message.created_at, format!("{} sent it; it is stored.", message.sender.username))];
     if let Some(at) = message.deleted_at {
@@ -27,9 +33,11 @@ pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     if let Some(at) = trace.dispatched_at {
         facts_found.push(Fact::at("HANDED_OUT", at, "It was dispatched to the sockets connected at that time."));
     }
+    let told_of = |facts_found: &mut Vec<Fact>| facts_found.extend(untold.iter().map(|untold| explain_untold(untold, webhooks)));
     let Some(conversation) = conversation else {
         let text = "Messages of a public room go to the sockets in it at once; their receipt is not recorded.";
         facts_found.push(Fact::new("PUBLIC", text));
+        told_of(&mut facts_found);
         return Explanation { verdict: "Stored, and sent to everybody in the room.".to_owned(), facts: facts_found };
     };
     let (mut read, mut received) = (0, 0);
@@ -49,6 +57,7 @@ pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     if others > members.len() {
         facts_found.push(Fact::new("MORE_MEMBERS", format!("{} further members are not listed here.", others - members.len())));
     }
+    told_of(&mut facts_found);
     let lacking = members.len() - read - received;
     let verdict = match lacking {
         0 => format!("Stored, and received by all of {others} recipients that were looked at; {read} read it."),
@@ -58,6 +67,23 @@ pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
         ),
     };
     Explanation { verdict, facts: facts_found }
+}
+
+/// Explains why a webhook has not been told of the message.
+fn explain_untold(untold: &Untold, webhooks: &[WebhookFigures]) -> Fact {
+    let Untold { webhook, event, since, failure } = untold;
+    if let Some(failure) = failure {
+        let text = format!(
+            "The webhook {webhook} was not told of it ({event}), which was given up: {failure}. `parlance webhooks replay` sends it."
+        );
+        return Fact::at("WEBHOOK_DEAD_LETTER", *since, text);
+    }
+    let figures = webhooks.iter().find(|figures| figures.name == *webhook);
+    let why = match figures.and_then(|figures| figures.failure.as_ref()) {
+        Some(failure) => format!("its receiver fails: {failure}"),
+        None => "others are before it".to_owned(),
+    };
+    Fact::at("WEBHOOK_WAITS", *since, format!("The webhook {webhook} waits to be told of it ({event}): {why}."))
 }
 
 fn confirmation(known: &MemberTrace) -> String {
@@ -131,11 +157,31 @@ mod tests {
             member(false, Some(SessionState::Muted)),
         ];
         let trace = MessageTrace { members, ..MessageTrace::default() };
-        let facts = MessageFacts { message: &message, conversation: Some(&conversation), members: names.to_vec(), trace };
+        let untold = |webhook: &str, failure: Option<&str>| Untold {
+            webhook: webhook.to_owned(),
+            event: "message.created".to_owned(),
+            since: Timestamp::from_millis(7),
+            failure: failure.map(str::to_owned),
+        };
+        let facts = MessageFacts {
+            message: &message,
+            conversation: Some(&conversation),
+            members: names.to_vec(),
+            trace,
+            untold: vec![untold("mail", None), untold("push", Some("the answer is 404"))],
+            webhooks: vec![WebhookFigures {
+                name: "mail".to_owned(),
+                failure: Some("the answer is 500".to_owned()),
+                ..WebhookFigures::default()
+            }],
+        };
         let Explanation { verdict, facts: facts_found } = explain_message(&facts);
         let codes: Vec<_> = facts_found.iter().map(|fact| fact.code).collect();
-        assert_eq!(codes, ["SENT", "READ", "RECEIVED", "NOT_CONNECTED", "MUTED"]);
+        assert_eq!(codes, ["SENT", "READ", "RECEIVED", "NOT_CONNECTED", "MUTED", "WEBHOOK_WAITS", "WEBHOOK_DEAD_LETTER"]);
         assert_eq!(verdict, "Stored. Of 4 recipients looked at, 1 read it, 1 more received it, 2 lack it.");
+        let waits = "The webhook mail waits to be told of it (message.created): its receiver fails: the answer is 500.";
+        assert_eq!((facts_found[5].text.as_str(), facts_found[5].at), (waits, Some(Timestamp::from_millis(7))));
+        assert!(facts_found[6].text.contains("given up: the answer is 404"));
         assert!(facts_found[2].text.contains("heartbeat"), "{}", facts_found[2].text);
     }
 }

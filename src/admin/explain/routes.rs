@@ -42,9 +42,10 @@ pub(crate) async fn message(state: Data<WebState>, _: Admin, request: HttpReques
             Some(conversation) => store::find_conversation(conn, conversation)?,
             None => None,
         };
-        Ok(Some((message, conversation)))
+        let untold = store::list_untold(conn, id)?;
+        Ok(Some((message, conversation, untold)))
     });
-    let (message, conversation) = found.await?.ok_or_else(|| HttpError::not_found("Message not found"))?;
+    let (message, conversation, untold) = found.await?.ok_or_else(|| HttpError::not_found("Message not found"))?;
     let members: Vec<UserId> = conversation.iter().flat_map(|conversation| &conversation.participants).cloned().collect();
     let spoken_of = || members.iter().filter(|member| **member != message.sender.id).take(MEMBERS_MAX).cloned();
     let trace = match &conversation {
@@ -55,7 +56,14 @@ pub(crate) async fn message(state: Data<WebState>, _: Admin, request: HttpReques
         }
         None => MessageTrace::default(),
     };
-    let facts = MessageFacts { message: &message, conversation: conversation.as_ref(), members: spoken_of().collect(), trace };
+    let facts = MessageFacts {
+        message: &message,
+        conversation: conversation.as_ref(),
+        members: spoken_of().collect(),
+        trace,
+        untold,
+        webhooks: state.webhooks.figures(),
+    };
     let shown = json!({"id": id, "senderId": message.sender.id, "place": place_name(&message.place), "seq": message.seq});
     Ok(HttpResponse::Ok().json(json!({"success": true, "message": shown, "explanation": explain_message(&facts)})))
 }

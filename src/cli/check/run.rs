@@ -6,7 +6,7 @@ use super::database::database;
 use super::finding::{Finding, Status};
 use super::machine::{backlog, disk, files, folder};
 use super::port::port;
-use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret, tokens};
+use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret, tokens, webhooks};
 use crate::cli::config::about_typo;
 use crate::cli::error::CliError;
 use crate::cli::output::print;
@@ -52,6 +52,7 @@ pub(in crate::cli) fn execute(
     findings.extend(tokens(&config));
     findings.extend(keys(&config));
     findings.extend(exposures(&config));
+    findings.extend(webhooks(&config));
     findings.push(folder(&config));
     findings.push(disk(&config));
     findings.extend(database(&config));

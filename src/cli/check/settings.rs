@@ -79,6 +79,14 @@ pub(super) fn keys(config: &Config) -> Option<Finding> {
     })
 }
 
+pub(super) fn webhooks(config: &Config) -> Option<Finding> {
+    match app::check_webhooks(config) {
+        Ok(0) => None,
+        Ok(count) => Some(Finding::ok("webhooks", format!("{count} are told of events; they are not asked here"))),
+        Err(error) => Some(Finding::error("webhooks", error.to_string(), "docs/your-code.md has an example")),
+    }
+}
+
 pub(super) fn exposures(config: &Config) -> Vec<Finding> {
     config.exposures().iter().map(|exposure| Finding::warning("exposure", exposure.found, exposure.advice)).collect()
 }

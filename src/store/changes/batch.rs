@@ -3,23 +3,26 @@ use diesel::QueryResult;
 use diesel::prelude::*;
 
 use super::outcome::{DONE, Outcome};
+use super::webhooks::NewEvent;
 use super::{
     audit, conversations, deletion, file_names, insert_postgres, insert_sqlite, listings, logins, messages, notifications,
-    presence, progress, receipts, retention, users,
+    presence, progress, receipts, retention, users, webhooks,
 };
+use crate::config::WebhookEvent;
 use crate::store::connection::AnyConnection;
 use crate::store::failure::StoreError;
 use crate::store::file_names::{has_names, names_of};
 use crate::store::rows::is_room;
+use crate::store::subscribers::Subscribers;
 use crate::store::write::{NewMessage, TestFault, Write, Written};
 
 /// Applies `writes`; returns one outcome for each, in order.
 ///
 /// # Errors
 /// The database is unreachable or refuses one of them; the transaction must then be rolled back.
-pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> QueryResult<Vec<Outcome>> {
+pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write], wanted: &Subscribers) -> QueryResult<Vec<Outcome>> {
     let mut outcomes: Vec<Outcome> = vec![DONE; writes.len()];
-    let mut run = Run::default();
+    let (mut run, mut events) = (Run::default(), Vec::new());
     for (write, outcome) in writes.iter().zip(&mut outcomes) {
         match write {
             Write::Message(message) => run.messages.push((message, outcome)),
@@ -33,21 +36,32 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write]) -> Que
             | Write::PruneMessages { .. }
             | Write::DropFiles { .. } => {
                 // These depend on the messages that the conversation or the file has by now.
-                std::mem::take(&mut run).store(conn)?;
+                std::mem::take(&mut run).store(conn, wanted, &mut events)?;
+                events.extend(webhooks::of_change(conn, wanted, write)?);
                 *outcome = apply_one(conn, write)?;
             }
-            _ => *outcome = apply_one(conn, write)?,
+            Write::Unreached { checks, unreached } => {
+                events.extend(webhooks::of_unreached(unreached));
+                webhooks::delete_checks(conn, checks)?;
+            }
+            _ => {
+                events.extend(webhooks::of_change(conn, wanted, write)?);
+                *outcome = apply_one(conn, write)?;
+            }
         }
     }
-    run.store(conn)?;
+    run.store(conn, wanted, &mut events)?;
+    if !events.is_empty() {
+        webhooks::insert(conn, wanted, &events)?;
+    }
     Ok(outcomes)
 }
 
 /// Returns whether [`apply`] needs only one statement for `writes`, and so no transaction: on Postgres, only messages
-/// to conversations, or only to rooms, that refer to no files.
-pub(in crate::store) fn is_one_statement(conn: &AnyConnection, writes: &[Write]) -> bool {
+/// to conversations, or only to rooms, that refer to no files, and of which no webhook is told.
+pub(in crate::store) fn is_one_statement(conn: &AnyConnection, writes: &[Write], wanted: &Subscribers) -> bool {
     let mut places = writes.iter().filter(|write| !matches!(write, Write::Barrier)).map(|write| match write {
-        Write::Message(new) => (!has_names(&new.message)).then(|| is_room(&new.message.place)),
+        Write::Message(new) => (!has_names(&new.message) && !write.is_event(wanted)).then(|| is_room(&new.message.place)),
         _ => None,
     });
     let Some(first) = places.next() else { return true };
@@ -62,7 +76,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn store(self, conn: &mut AnyConnection) -> QueryResult<()> {
+    /// Stores them, and adds their events to `events`.
+    fn store(self, conn: &mut AnyConnection, wanted: &Subscribers, events: &mut Vec<NewEvent>) -> QueryResult<()> {
         let Self { messages, changes } = self;
         if !messages.is_empty() {
             let (new, outcomes): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
@@ -77,6 +92,10 @@ impl Run<'_> {
             };
             let named: Vec<_> = new.iter().filter(|new| is_new(new)).flat_map(|new| names_of(&new.message)).collect();
             file_names::insert(conn, &named)?;
+            if wanted.want(WebhookEvent::MessageCreated) || wanted.want(WebhookEvent::MessageUnreached) {
+                let stored: Vec<&NewMessage> = new.iter().copied().filter(|new| is_new(new)).collect();
+                webhooks::note_messages(conn, wanted, &stored, events)?;
+            }
             for (message, outcome) in new.into_iter().zip(outcomes) {
                 // A message whose conversation does not exist gets no number.
                 let stored = numbers.get(message.message.id.as_uuid()).ok_or(StoreError::Refused);
@@ -89,8 +108,10 @@ impl Run<'_> {
         }
         let writes: Vec<&Write> = changes.iter().map(|(write, _)| *write).collect();
         progress::store(conn, &writes)?;
-        messages::store(conn, changes)?;
-        receipts::store(conn, &writes)
+        let changed = messages::store(conn, changes)?;
+        receipts::store(conn, &writes)?;
+        events.extend(webhooks::of_changed_messages(conn, wanted, &changed)?);
+        Ok(())
     }
 }
 
@@ -142,9 +163,17 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::ReleaseFiles { urls } => file_names::release(conn, urls)?,
         Write::DropFiles { urls } => return file_names::drop_unnamed(conn, urls),
         Write::FilesRemoved { urls } => file_names::note_removed(conn, urls)?,
+        Write::WebhookDelivered { numbers } => webhooks::delete_events(conn, numbers).map(drop)?,
+        Write::BuryWebhookEvents { numbers, failure } => return pruned(webhooks::bury(conn, numbers, failure)?),
+        Write::ReplayWebhookEvents { numbers } => return pruned(webhooks::replay(conn, numbers)?),
+        Write::SkipWebhookEvents { numbers } => {
+            return pruned(webhooks::delete_events(conn, numbers)? + webhooks::delete_letters(conn, numbers)?);
+        }
+        Write::ForgetDeadLetters { before } => return pruned(webhooks::forget_letters(conn, *before)?),
         Write::TestFault(fault) => misbehave(conn, *fault)?,
-        // All other changes are part of a run.
+        // All other changes are part of a run, or are events alone.
         Write::Message(_)
+        | Write::Unreached { .. }
         | Write::MarkRead { .. }
         | Write::EditMessage { .. }
         | Write::DeleteMessage { .. }
@@ -152,6 +181,10 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         | Write::Barrier => {}
     }
     Ok(DONE)
+}
+
+fn pruned(rows: usize) -> QueryResult<Outcome> {
+    Ok(Ok(Written::Pruned { rows }))
 }
 
 #[expect(clippy::panic, reason = "a test asks for it")]

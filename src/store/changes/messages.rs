@@ -8,8 +8,9 @@ use crate::store::connection::AnyConnection;
 use crate::store::schema::{conversations, messages};
 use crate::store::write::{Write, Written};
 
-/// Stores the edits and deletions among `changes`, in their order.
-pub(super) fn store(conn: &mut AnyConnection, changes: Vec<(&Write, &mut Outcome)>) -> QueryResult<()> {
+/// Stores the edits and deletions among `changes`, in their order. Returns all changes but those of deleted messages.
+pub(super) fn store<'a>(conn: &mut AnyConnection, changes: Vec<(&'a Write, &mut Outcome)>) -> QueryResult<Vec<&'a Write>> {
+    let mut effective = Vec::with_capacity(changes.len());
     for (change, outcome) in changes {
         let is_there = match change {
             Write::EditMessage { message, content, updated_at, position } => {
@@ -18,13 +19,15 @@ pub(super) fn store(conn: &mut AnyConnection, changes: Vec<(&Write, &mut Outcome
             Write::DeleteMessage { message, deleted_at, position } => {
                 delete(conn, *message, Moment { at: deleted_at.as_millis(), position: *position })?
             }
-            _ => continue,
+            _ => true,
         };
-        if !is_there {
+        if is_there {
+            effective.push(change);
+        } else {
             *outcome = Ok(Written::Gone);
         }
     }
-    Ok(())
+    Ok(effective)
 }
 
 /// Time of a change, and its position.

@@ -20,6 +20,7 @@ mod progress;
 mod receipts;
 mod retention;
 pub(super) mod users;
+pub(super) mod webhooks;
 mod withdrawal;
 
 pub(super) use self::batch::{apply, is_one_statement};

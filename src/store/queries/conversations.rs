@@ -275,8 +275,26 @@ fn count_after(conn: &mut AnyConnection, user: &UserId, place: &str, seq: i64) -
         .get_result(conn)
 }
 
+/// Loads conversations with their members, without last messages, in no particular order.
+pub(super) fn load_with_members(conn: &mut AnyConnection, ids: &[&str]) -> QueryResult<Vec<Conversation>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = conversations::table.filter(conversations::id.eq_any(ids)).select(ConversationRow::as_select()).load(conn)?;
+    with_members(conn, rows)
+}
+
 /// Adds members and last messages, in the same order.
 fn complete(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryResult<Vec<Conversation>> {
+    let mut conversations = with_members(conn, rows)?;
+    for conversation in &mut conversations {
+        conversation.last_message = find_last_message(conn, &conversation.id.to_string())?;
+    }
+    Ok(conversations)
+}
+
+/// Adds members, in the same order.
+fn with_members(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryResult<Vec<Conversation>> {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let members: Vec<(String, String)> = participants::table
         .filter(participants::conversation.eq_any(&ids).and(participants::left_at.is_null()))
@@ -290,10 +308,7 @@ fn complete(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryResult
     rows.into_iter()
         .map(|row| {
             let participants = by_conversation.remove(&row.id).unwrap_or_default();
-            let last_message = find_last_message(conn, &row.id)?;
-            let mut conversation = row.into_conversation(participants)?;
-            conversation.last_message = last_message;
-            Ok(conversation)
+            row.into_conversation(participants)
         })
         .collect()
 }

@@ -14,3 +14,4 @@ pub(super) mod notifications;
 pub(super) mod sync;
 pub(super) mod tokens;
 pub(super) mod users;
+pub(super) mod webhooks;

@@ -141,6 +141,7 @@ impl TestApi {
             connections: Arc::new(|keys| Box::pin(std::future::ready(vec![None; keys.len()]))),
             await_keys: Arc::new(|| Box::pin(std::future::ready(false))),
             ask_upload: None,
+            webhooks: parlance::webhooks::Webhooks::default(),
         };
         let operations = [api::OPERATIONS, admin::OPERATIONS].concat();
         let (api, admin) = (ApiState::new(&setup.settings, operations, Vec::new()), AdminState::new(Feed::default()));

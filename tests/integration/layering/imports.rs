@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 10] = [
     &["model", "config", "env", "meter", "schema"],
     &["engineio", "socketio", "store", "auth", "http", "logging"],
     &["feed", "backend"],
-    &["chat"],
+    &["chat", "webhooks"],
     &["dialect"],
     &["session"],
     &["transport", "ai", "hooks", "api", "admin", "webchat", "web"],
@@ -30,7 +30,7 @@ const FLOORS: [(&str, &[&str]); 2] = [
 ];
 
 /// Outside crates and the one file or folder of `src` that may name each; of a crate that stands twice, either.
-const HOMES: [(&str, &str); 35] = [
+const HOMES: [(&str, &str); 36] = [
     ("jaq_core", "dialect/file"),
     ("toml", "dialect/file"),
     ("unicode_normalization", "model/name"),
@@ -66,6 +66,7 @@ const HOMES: [(&str, &str); 35] = [
     ("env_filter", "config/log_filter"),
     ("arc_swap", "logging"),
     ("standardwebhooks", "backend"),
+    ("toml", "config/webhooks"),
 ];
 
 #[derive(Debug, PartialEq, Eq)]

@@ -56,7 +56,8 @@ impl Fixture {
     }
 
     async fn open(url: DatabaseUrl, change: impl FnOnce(&mut StoreOptions)) -> Self {
-        let mut options = StoreOptions { url, pool_size: 2, retry_for: Duration::from_secs(30), queue: 10_000 };
+        let mut options =
+            StoreOptions { url, pool_size: 2, retry_for: Duration::from_secs(30), queue: 10_000, webhooks: Default::default() };
         change(&mut options);
         let store = Store::open(options.clone()).await.unwrap();
         let fixture = Self { store, options, position: AtomicI64::new(0), ids: AtomicI64::new(0), _folder: None };

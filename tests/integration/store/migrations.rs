@@ -18,7 +18,9 @@ struct Line {
 fn shape(conn: &mut AnyConnection) -> Vec<String> {
     let sql = match conn {
         AnyConnection::Sqlite(_) => {
-            "SELECT coalesce(sql, name) AS line FROM sqlite_master WHERE name NOT LIKE '%schema_migrations%' ORDER BY name"
+            // SQLite keeps `sqlite_sequence` once a table has had numbers that are never given twice.
+            "SELECT coalesce(sql, name) AS line FROM sqlite_master \
+             WHERE name NOT LIKE '%schema_migrations%' AND name <> 'sqlite_sequence' ORDER BY name"
         }
         AnyConnection::Postgres(_) => {
             "SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable AS line \

@@ -29,3 +29,4 @@ mod persister;
 mod starts;
 mod sync;
 mod users;
+mod webhooks;

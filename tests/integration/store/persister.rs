@@ -312,6 +312,7 @@ async fn what_cannot_be_opened_says_why_in_one_line() {
         pool_size: 1,
         retry_for: std::time::Duration::from_millis(10),
         queue: 10,
+        webhooks: store::Subscribers::default(),
     };
     let error = Store::open(options.clone()).await.err().unwrap().to_string();
     assert!(error.contains("not a database") && error.lines().count() == 1, "{error}");
@@ -323,7 +324,7 @@ async fn what_cannot_be_opened_says_why_in_one_line() {
 #[actix::test]
 async fn tls_that_is_not_compiled_in_is_not_waited_for() {
     let url = store::DatabaseUrl::parse("postgres://127.0.0.1:1/db?sslmode=require", "/".as_ref()).unwrap();
-    let options = store::StoreOptions { url, pool_size: 1, retry_for: LIMIT, queue: 10 };
+    let options = store::StoreOptions { url, pool_size: 1, retry_for: LIMIT, queue: 10, webhooks: Default::default() };
     let hopeless = Store::open(options).await.err();
     assert!(matches!(hopeless, Some(store::OpenError::Unusable(_))), "{hopeless:?}");
 }

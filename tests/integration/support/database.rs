@@ -75,7 +75,8 @@ impl TestStore {
 }
 
 async fn open(url: DatabaseUrl, change: impl FnOnce(&mut StoreOptions)) -> Store {
-    let mut options = StoreOptions { url, pool_size: 2, retry_for: Duration::from_secs(30), queue: 10_000 };
+    let mut options =
+        StoreOptions { url, pool_size: 2, retry_for: Duration::from_secs(30), queue: 10_000, webhooks: Default::default() };
     change(&mut options);
     Store::open(options).await.unwrap()
 }
