@@ -108,6 +108,9 @@ const ROUTES = {
   'GET /api/admin/explain/message/{id}': [({ message }) => `/api/admin/explain/message/${message}`, undefined, ADMINISTRATORS(200)],
   'GET /api/admin/rooms': [() => '/api/admin/rooms', undefined, ADMINISTRATORS(200)],
   'GET /api/admin/audit': [() => '/api/admin/audit', undefined, ADMINISTRATORS(200)],
+  'GET /api/admin/webhooks': [() => '/api/admin/webhooks', undefined, ADMINISTRATORS(200)],
+  'POST /api/admin/webhooks/replay': [() => '/api/admin/webhooks/replay', () => ({ numbers: [1] }), ADMINISTRATORS(200)],
+  'POST /api/admin/webhooks/skip': [() => '/api/admin/webhooks/skip', () => ({ numbers: [1] }), ADMINISTRATORS(200)],
   'POST /api/admin/tokens/revoke': [() => '/api/admin/tokens/revoke', ({ third }) => ({ user: third.id }), ADMINISTRATORS(200)],
   // Administrators are told that it does not exist.
   'GET /api/admin/sockets/{id}': [() => `/api/admin/sockets/${'x'.repeat(20)}`, undefined, ADMINISTRATORS(404)],

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Backend } from '../lib/backend.mjs';
 import { connect, open } from '../lib/client.mjs';
 import { Issuer } from '../lib/issuer.mjs';
+import { WEBHOOK_SECRET } from '../lib/receiver.mjs';
 import { Server, useServer } from '../lib/server.mjs';
 import { newUser } from '../lib/token.mjs';
 import { LIMIT, within } from '../lib/wait.mjs';
@@ -64,7 +65,7 @@ const expressions = [
 ];
 
 describe('metrics', () => {
-  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*', ...backend.hook() } });
+  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*', ...backend.hook(), WEBHOOK_URL: 'http://127.0.0.1:1', WEBHOOK_SECRET } });
   let text;
   let metrics;
   let clients = [];
@@ -136,7 +137,7 @@ describe('metrics', () => {
 
   it('have no label that grows with users, rooms or messages', () => {
     const labels = new Set(metrics.samples.flatMap(([, labels]) => [...labels.matchAll(/([a-z_]+)="/g)].map(([, name]) => name)));
-    const bounded = ['actor', 'code', 'dialect', 'issuer', 'kind', 'le', 'namespace', 'outcome', 'reason', 'transport', 'version'];
+    const bounded = ['actor', 'code', 'dialect', 'issuer', 'kind', 'le', 'namespace', 'outcome', 'reason', 'transport', 'version', 'webhook'];
     assert.deepEqual([...labels].sort(), bounded);
   });
 

@@ -79,6 +79,12 @@ const PROVED_IN = {
   ADMIN_UI_MODE: 'admin-ui',
   ADMIN_UI_DIR: 'admin-ui',
   WEB_CHAT: 'web-chat-page',
+  WEBHOOK_URL: 'webhooks',
+  WEBHOOK_SECRET: 'webhooks',
+  WEBHOOK_EVENTS: 'webhooks',
+  WEBHOOK_FILE: 'webhooks',
+  WEBHOOK_KEEP: 'webhooks',
+  WEBHOOK_UNREACHED_AFTER: 'webhooks',
 };
 
 /** The settings that are proved in this suite. */
