@@ -18,6 +18,7 @@ const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_
   --without LIST         leaves these out (see below)
   --allow LIST           excuses besides those of the contract (see below)
   --env NAME=VALUE       a setting of the server; repeatable
+  --webhooks             a webhook is told of every message; its receiver refuses a tenth, and is killed with each fault of the server
   --keep                 leaves the logs of the pages and of the server, and says where
 
 A run is made for every database and delivery. Exits 0 if no run has a violation. What can be left out:
@@ -39,6 +40,7 @@ const { values: options } = parseArgs({
     without: { type: 'string', default: '' },
     allow: { type: 'string', default: '' },
     env: { type: 'string', multiple: true, default: [] },
+    webhooks: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -105,6 +107,7 @@ for (const database of list(options.database)) {
       kinds,
       env: Object.fromEntries(options.env.map((pair) => pair.split(/=(.*)/s).slice(0, 2))),
       keep,
+      webhooks: options.webhooks,
       say,
     });
     report(result);

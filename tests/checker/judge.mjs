@@ -6,6 +6,7 @@
 // used again.
 import { ChangesSeen, addChange, judgeChanges, mayBeDeleted, wasMoved } from './changes.mjs';
 import { judgeBursts } from './leftovers.mjs';
+import { judgeTold } from './webhooks.mjs';
 
 /** Meaning of each rule. */
 export const RULES = {
@@ -30,6 +31,10 @@ export const RULES = {
   outdated: 'P5: what was edited or deleted is not shown as it was before',
   dropped: 'P1, P10: what the server had received is carried out though its connection ended, or refused before a stop ends it',
   believed: 'P1: without its database file the server acks nothing, is not ready, and makes no new file',
+  untold: 'webhooks: every stored message is told of',
+  'told and not stored': 'webhooks: nothing is told of that was not stored',
+  'told under two ids': 'webhooks: an event has one id, however often it comes',
+  'told out of order': 'webhooks: a conversation\'s messages are told of in the order of their numbers',
   unanswered: 'P9: every request is answered',
   'turned away': 'P9: no passing trouble makes a stock client give up for good',
 };
@@ -70,8 +75,9 @@ const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LA
  * - A conversation that came up during the run has a `draft`, by which those who wrote to it called it: nobody has loaded it.
  * - `crashes`: `[{at, until}]`, from the kill of the server until it listened again. `halts`: the same with `what`: `kill`, `stop`, `outage`, `files`.
  * - `files`: `[{at, until, unreadyAt?, madeAnew?}]`, from the loss of the database's files until the server was started on them again.
+ * - `told`: what a webhook was told (webhooks.mjs), if there was one.
  */
-export function judge({ conversations, pages, crashes = [], halts = [], files = [] }, allowances = []) {
+export function judge({ conversations, pages, crashes = [], halts = [], files = [], told }, allowances = []) {
   const verdict = new Verdict(allowances);
   const drafts = new Map(conversations.map(({ id, draft }) => [draft, id]));
   const { sends, changes, bursts, proofs } = collect(pages, drafts, verdict);
@@ -83,6 +89,7 @@ export function judge({ conversations, pages, crashes = [], halts = [], files = 
   const namesById = new Map([...changes.values()].map(({ id, name }) => [id, name]));
   const context = { sends, stored, changes, namesById, crashes, conversations: new Map(conversations.map((each) => [each.id, each])), proofs };
   for (const page of pages) judgePage(page, context, verdict);
+  if (told) judgeTold(told, context, verdict);
   for (const [key, proof] of proofs) {
     if (!(proof.seenAt <= proof.toldAt + PAGE_LAG)) verdict.find('unproven', `${key} was told at ${proof.toldAt}, seen at ${proof.seenAt ?? 'no time'}`);
   }

@@ -40,9 +40,10 @@ function run(change = () => {}) {
   const crashes = [];
   const halts = [];
   const files = [];
-  const tools = { pages, conversations, crashes, halts, files, page, log, store, got, tell, now: () => clock };
+  const webhook = { told: undefined };
+  const tools = { webhook, pages, conversations, crashes, halts, files, page, log, store, got, tell, now: () => clock };
   change(tools);
-  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes, halts, files };
+  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes, halts, files, told: webhook.told };
 }
 
 const find = (records, kind, name) => records.find((record) => record.kind === kind && record.name === name);
@@ -104,6 +105,13 @@ function lose({ files, log, now }, act, more = {}) {
   loss.until = now();
 }
 
+/** A webhook is told of all that is stored; returns its events. */
+function hear({ webhook, conversations }) {
+  const all = Object.values(conversations).flatMap(({ id, histories: [history] }) => history.map((entry) => ({ conversation: id, ...entry })));
+  webhook.told = all.map(({ id, conversation, seq }) => ({ id: `event of ${id}`, message: id, conversation, seq }));
+  return webhook.told;
+}
+
 function reconnect({ log }, who) {
   log(who, 'disconnect');
   log(who, 'connect', { recovered: true });
@@ -111,6 +119,10 @@ function reconnect({ log }, who) {
 
 /** Histories that break each rule: `[what, rules, change, allowance that covers it?, others that do too?]`. */
 const BROKEN = [
+  ['a stored message that a webhook was never told of', 'untold', (all) => hear(all).shift()],
+  ['a message that a webhook was told of and that is not stored', 'told and not stored', (all) => hear(all).push({ id: 'event', message: 'X9', conversation: 'direct', seq: 9 })],
+  ['an event that comes again under another id', 'told under two ids', (all) => hear(all).push({ ...all.webhook.told[0], id: 'another' })],
+  ['a webhook that is told of the second message before the first', 'told out of order', (all) => hear(all).splice(0, 2, all.webhook.told[1], all.webhook.told[0])],
   ['an acked message that is not stored', ['lost', 'unstored'], (all) => unstore(all, 'direct', 'b1')],
   ['an acked message that nobody has', 'lost', ({ log }) => {
     log('ann', 'send', { name: 'a9', conversation: 'direct' });
@@ -401,6 +413,11 @@ const BROKEN = [
 
 /** Runs that look odd and break no rule. */
 const SOUND = {
+  'a webhook that is told of everything, and of some twice': (all) => hear(all).push(all.webhook.told[0]),
+  'a webhook that is told of a message before it is deleted': (all) => {
+    hear(all);
+    erase(all, 'direct', 'a1');
+  },
   'edits and a deletion that all are told': (all) => {
     edit(all, 'direct', 'a1', 1);
     edit(all, 'direct', 'a1', 2);

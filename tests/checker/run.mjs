@@ -18,6 +18,7 @@ import { Nemesis, serverFaults } from './nemesis.mjs';
 import { Way } from './proxy.mjs';
 import { draftsIn, now, readLog, unansweredIn } from './records.mjs';
 import { readText } from './text.mjs';
+import { WebhookReceiver } from './webhooks.mjs';
 
 const PAGE = fileURLToPath(new URL('page.mjs', import.meta.url));
 
@@ -333,7 +334,7 @@ async function findNew(server, drafts, tokens) {
  *
  * It lasts `seconds`, or where `messages` is given until so many are acked. `kills` of the server are spread over it.
  */
-export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, kinds, env, keep, say }) {
+export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, kinds, env, keep, say, webhooks }) {
   const folder = mkdtempSync(join(tmpdir(), 'parlance-checker-'));
   const undo = [() => keep || rmSync(folder, { recursive: true, force: true })];
   const killChildren = () => undo.forEach((each) => each.isChild && each());
@@ -341,7 +342,9 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
   try {
     const postgres = database === 'postgres' ? await Postgres.start() : undefined;
     if (postgres) undo.push(() => postgres.remove());
-    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...env }, keep && join(folder, 'server.log'));
+    const receiver = webhooks ? await WebhookReceiver.start(folder) : undefined;
+    if (receiver) undo.push(Object.assign(() => receiver.remove(), { isChild: true }));
+    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...receiver?.settings(), ...env }, keep && join(folder, 'server.log'));
     undo.push(() => host.remove());
     const { server } = host;
 
@@ -382,8 +385,11 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     const isOver = () => progress() >= 1 || host.complaints.length > 0;
     const faults = serverFaults(seed, database, kills, kinds);
     while (!isOver()) {
-      if (faults.length > 0 && progress() >= faults[0].at) await nemesis.onServer(faults.shift());
-      else await pause(50);
+      if (faults.length > 0 && progress() >= faults[0].at) {
+        const fault = faults.shift();
+        // Both may be away at the same time.
+        await Promise.all([nemesis.onServer(fault), receiver?.kill(fault.lastsMs)]);
+      } else await pause(50);
     }
     stop.abort();
     await lines;
@@ -398,6 +404,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     await each((device) => device.tell({ mark: present }));
     await settle('the last words to be answered', each((device) => device.page.marked));
     await settle('all pages to see the last words', each((device) => device.page.complete));
+    if (receiver) await settle('the webhook to be told of all', receiver.told(server));
     await each((device) => (device.kill(), device.page.killed = false, device.page.exited));
 
     const pages = [...devices.values()].flatMap(({ name: device, plan: { user, pinned, version }, pages: all }) => all.map(({ name, killed, log }) => (
@@ -406,7 +413,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     const reader = unhurried(server);
     const histories = await readHistories(reader, [...conversations, ...await findNew(reader, drafts, tokens)], tokens);
     const { crashes, halts, files } = host;
-    const verdict = judge({ conversations: histories, pages, crashes, halts, files }, [...CONTRACT[delivery], ...allow]);
+    const verdict = judge({ conversations: histories, pages, crashes, halts, files, told: receiver?.events() }, [...CONTRACT[delivery], ...allow]);
     for (const text of [...host.complaints, ...late]) verdict.violations.unshift({ rule: 'run', text });
     return { ...verdict, faults: nemesis.done, seconds: (Date.now() - begun) / 1000, folder, serverLog: server.log };
   } finally {
