@@ -18,7 +18,7 @@ use parlance::dialect::fixtures::{account, message, profile, user};
 use parlance::dialect::{Dialect, DialectSet, FileDialect, register};
 use parlance::engineio::{CloseReason, ConnectionKey, Encoded, Opening, Output, Slot, decode_payload};
 use parlance::model::{ChangesNotified, ConversationKind, Epoch, Offset, OffsetKind, Part, Timestamp};
-use parlance::session::{AskConnect, AtConsole, Broker, CallContext, KeysWanted, Now, Rules, Session};
+use parlance::session::{AskConnect, AtConsole, Broker, CallContext, ForwardEvent, KeysWanted, Now, Rules, Session};
 use parlance::socketio::Client;
 use parlance::transport::FrameDecoder;
 
@@ -247,5 +247,6 @@ impl Broker for Forgetful {
     fn disconnect(&mut self, _message: Disconnect) {}
     fn keys_wanted(&mut self, _message: KeysWanted) {}
     fn ask_connect(&mut self, _message: AskConnect) {}
+    fn forward(&mut self, _message: ForwardEvent) {}
     fn at_console(&mut self, _message: AtConsole) {}
 }

@@ -36,7 +36,7 @@ use crate::chat::{self, ChatServer, Drain, FinishAnswers, Health, RegisterWorker
 use crate::config::{Config, HookEvent};
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
-use crate::hooks::{self, Hook, HookMeter};
+use crate::hooks::{self, EmitAll, ForwardMeter, Forwarder, ForwarderReady, Hook, HookMeter};
 use crate::http::TrustedProxies;
 use crate::logging::{Refusals, SUMMED_UP_EVERY};
 use crate::meter::{Counted, Meter};
@@ -52,7 +52,7 @@ use crate::webhooks::{Configured, Webhooks};
 pub use self::dialect_files::load_dialects;
 pub use self::error::AppError;
 pub use self::issuer_keys::read_issuer_keys;
-pub use self::options::{admin_login, check_webhooks, connections_with, tls};
+pub use self::options::{admin_login, check_webhooks, check_your_code, connections_with, tls};
 
 /// Interval of the log lines that sum up routine actions of servers.
 const ACTS_SUMMED_UP_EVERY: Duration = Duration::from_secs(60);
@@ -179,6 +179,8 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let model = Model::new(&config, model_meter.clone()).map_err(AppError::because)?.start().recipient();
     let hook_meter = Arc::new(HookMeter::default());
     let hook = Hook::new(&config, dialects, hook_meter.clone()).map_err(AppError)?.map(|hook| hook.start());
+    let forward_meter = Arc::new(ForwardMeter::default());
+    let forwarder = Forwarder::new(&config, forward_meter.clone()).map_err(AppError)?.map(|forwarder| forwarder.start());
     let chat = {
         let asked_first = hook.clone().map(Addr::recipient);
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
@@ -216,7 +218,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     });
     let issuer_keys = tokens.asks_issuers().then(|| IssuerKeys::new(tokens.clone()).start());
     let await_keys = await_keys(issuer_keys.clone());
-    let has_hook = hook.is_some();
+    let backend_meters = (hook.is_some().then_some(hook_meter), forwarder.is_some().then_some(forward_meter));
     let ask_upload = ask_upload(&config, hook.as_ref());
     let (begun, mut chat_begun) = watch::channel(None);
     let begun = Arc::new(begun);
@@ -233,6 +235,10 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             if let Some(keys) = &issuer_keys {
                 keys.do_send(WorkerReady { worker, deliveries: deliveries.clone() });
             }
+            if let Some(forwarder) = &forwarder {
+                let emit = emit_all(Chat::new(&broker));
+                forwarder.do_send(ForwarderReady { worker, deliveries: deliveries.clone(), emit });
+            }
             if let Some(hook) = &hook {
                 hook.do_send(RegisterWorker { worker, deliveries: deliveries.clone() });
             }
@@ -241,7 +247,12 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
             let rules =
                 Rules { feed: feed.clone(), has_console: console.is_some(), note_refusal: refusals.clone().noting(), ..rules };
-            session::Context::new(rules, recipients(&broker, &meter, issuer_keys.as_ref(), console.as_ref(), hook.as_ref()))
+            let recipients = Recipients {
+                hook: hook.clone().map(Addr::recipient),
+                forwarder: forwarder.clone().map(Addr::recipient),
+                ..recipients(&broker, &meter, issuer_keys.as_ref(), console.as_ref())
+            };
+            session::Context::new(rules, recipients)
         }
     };
     let stopper_of_routes = stopper_for_figures.clone();
@@ -249,7 +260,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let rate_limit = Arc::new(RateLimit::new(config.rate_limit_events, config.rate_limit_burst));
     let routes = {
         let (chat, store, draining, tokens) = (chat.clone(), store.clone(), draining.clone(), tokens);
-        let figures = server_figures(stopper_of_routes.clone(), broker_meter, model_meter, has_hook.then_some(hook_meter));
+        let figures = server_figures(stopper_of_routes.clone(), broker_meter, model_meter, backend_meters);
         let connections = connection_views(stopper_of_routes);
         move |service: &mut actix_web::web::ServiceConfig| {
             let state = WebState {
@@ -385,7 +396,7 @@ fn operations() -> Vec<web::Operation> {
 
 /// Returns the descriptions of all requests to the operator's own server.
 fn calls() -> Vec<Call> {
-    [&hooks::QUESTIONS[..], api::WEBHOOKS].concat()
+    hooks::QUESTIONS.iter().chain([&hooks::FORWARDED]).chain(api::WEBHOOKS).copied().collect()
 }
 
 /// Returns the OpenAPI document of all routes.
@@ -435,12 +446,19 @@ fn ask_upload(config: &Config, hook: Option<&Addr<Hook>>) -> Option<web::AskUplo
     }))
 }
 
+/// Returns the function with which answers to events emit others.
+fn emit_all(chat: Chat) -> EmitAll {
+    Arc::new(move |bodies| {
+        let chat = chat.clone();
+        Box::pin(async move { api::emit_all(&chat, bodies).await.map_err(|error| error.to_string()) })
+    })
+}
+
 fn recipients(
     broker: &Addr<ChatServer>,
     meter: &Arc<Meter>,
     keys: Option<&Addr<IssuerKeys>>,
     console: Option<&Addr<Console>>,
-    hook: Option<&Addr<Hook>>,
 ) -> Recipients {
     Recipients {
         connect: Counted::new(broker.clone().recipient(), meter.clone()),
@@ -453,7 +471,8 @@ fn recipients(
         confirmed: Counted::new(broker.clone().recipient(), meter.clone()),
         disconnect: Counted::new(broker.clone().recipient(), meter.clone()),
         keys_wanted: keys.map(|keys| keys.clone().recipient()),
-        hook: hook.map(|hook| hook.clone().recipient()),
+        hook: None,
+        forwarder: None,
         console: console.map(|console| console.clone().recipient()),
     }
 }

@@ -15,7 +15,7 @@ use crate::logging::{RefusalKind, Refusals};
 use crate::meter::{ActorStats, Distribution};
 use crate::model::Timestamp;
 use crate::store::StoreStats;
-use crate::web::{self, Admin, HttpError, ServerFigures, Traffic, WebState};
+use crate::web::{self, Admin, ForwardFigures, HttpError, ServerFigures, Traffic, WebState};
 
 /// Minimum time over which a rate is measured, in seconds.
 const RATE_OVER_SECONDS: f64 = 0.9;
@@ -81,6 +81,9 @@ pub(super) struct Figures {
     pub hook: Option<HookFigures>,
     /// Webhooks.
     pub webhooks: Vec<WebhookFigures>,
+    /// Events that are handed on (`FORWARD_URL`); absent if none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<ForwardFigures>,
 }
 
 /// The operator's hook (`HOOK_URL`).
@@ -292,6 +295,7 @@ pub(super) async fn collect(state: &WebState, sampler: &Sampler) -> Result<Figur
         chat: chat(&broker, now.saturating_duration_since(asked_at)),
         store: stored(&store, state.store.is_failing()),
         hook: server.hook.as_ref().map(hook),
+        forwarded: server.forwarded,
         connections: server.traffic,
         refusals: refusals(&state.refusals),
         issuers: state.tokens.issuer_figures(Timestamp::now()).into_iter().map(issuer).collect(),

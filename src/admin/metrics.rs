@@ -9,7 +9,7 @@ use super::figures::{
     WebhookFigures, collect,
 };
 use crate::auth::AuthError;
-use crate::web::{HttpError, Traffic, WebState};
+use crate::web::{ForwardFigures, HttpError, Traffic, WebState};
 
 /// `GET /metrics`
 pub(super) async fn metrics(
@@ -54,6 +54,7 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
         issuers,
         hook,
         webhooks,
+        forwarded,
     } = figures;
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     families.gauges("build_info", "Version of the server, as a label; the value is 1.", [(&version[..], 1.0)]);
@@ -68,6 +69,9 @@ fn text(figures: &Figures) -> Result<String, prometheus::Error> {
         add_hook(&mut families, hook);
     }
     add_webhooks(&mut families, webhooks);
+    if let Some(forwarded) = forwarded {
+        add_forwarded(&mut families, forwarded);
+    }
     #[cfg(target_os = "linux")]
     {
         use prometheus::core::Collector as _;
@@ -103,6 +107,14 @@ fn add_issuers(families: &mut Families, figures: &[KeyFigures]) {
     families.counters("issuer_reads_total", "Readings of an issuer's keys.", values(|figures| figures.reads as f64));
     let failures = values(|figures| figures.failures as f64);
     families.counters("issuer_read_failures_total", "Readings of an issuer's keys that came to nothing.", failures);
+}
+
+fn add_forwarded(families: &mut Families, figures: &ForwardFigures) {
+    let ForwardFigures { events, waiting } = figures;
+    let events: Vec<_> = events.iter().map(|(outcome, count)| ([("outcome", *outcome)], *count as f64)).collect();
+    let events = events.iter().map(|(labels, count)| (&labels[..], *count));
+    families.counters("forwarded_events_total", "Events that were handed on to the operator's server, by outcome.", events);
+    families.gauge("forward_waiting_events", "Events that wait for their turn to be handed on.", *waiting as f64);
 }
 
 fn add_hook(families: &mut Families, figures: &HookFigures) {

@@ -1,43 +1,76 @@
 //! Events emitted by other servers.
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::limits::{EVENT_MAX, ROOM_MAX};
 use super::notifications::worded_notification;
 use crate::chat::{Command, Emit, EmitTo, Emitted, Notified};
 use crate::dialect::{NOTIFICATION_EVENT, parse_room};
-use crate::model::{ConversationId, UserId};
+use crate::model::ConversationId;
 use crate::socketio::is_reserved;
-use crate::web::{ActsOn, Admin, Body, HttpError, WebState};
+use crate::web::{ActsOn, Admin, Body, Chat, HttpError, WebState};
 
 /// `POST /api/emit` `{to:{user|room|conversation|all},event,data}`
 ///
 /// `data` is the event's single argument, any JSON. Stock clients whose CONNECT was answered with a `pid` take a text
 /// at the end of an event for a recovery offset; with those, our own offset stands behind it.
 pub(super) async fn emit(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
-    let to = target(&body)?;
-    let name = body.bounded_text("event", 1, EVENT_MAX)?.ok_or_else(|| HttpError::missing("event"))?;
-    if is_reserved(name) {
-        return Err(HttpError::bad_request(format!("Invalid event: {name} is reserved")));
-    }
+    let wanted = Wanted::read(&body)?;
+    let name = &wanted.event.name;
     request.extensions_mut().insert(ActsOn(format!("{} (event: {name})", body.get("to").unwrap_or(&Value::Null))));
-    let data = body.get("data");
-    let event = Emitted { name: name.into(), data: data.map(|data| data.to_string().into()) };
-    let sockets = match to {
-        Some(EmitTo::User(user)) if name == NOTIFICATION_EVENT => notify(&state, &user, event, data).await?,
-        Some(to) => state.chat.emit(Emit { to, event }).await?,
-        None => 0,
-    };
+    let sockets = wanted.run(&state.chat).await?;
     Ok(HttpResponse::Ok().json(json!({"success": true, "sockets": sockets})))
 }
 
-/// Notifies a user. The notification is also stored, so a user who is offline gets it later.
-async fn notify(state: &WebState, user: &UserId, event: Emitted, data: Option<&Value>) -> Result<usize, HttpError> {
-    let (kind, message, data) = worded_notification(data)?;
-    let command = Command::Notify { kind, message, data, emitted: Some(event) };
-    let Notified { sockets, .. } = state.chat.ask_for(user, command).await?;
-    Ok(sockets)
+/// Emits events, each given as the body of `POST /api/emit`: all, or, if one of them is wrong, none.
+///
+/// # Errors
+/// The first one's refusal.
+pub(crate) async fn emit_all(chat: &Chat, bodies: Vec<Map<String, Value>>) -> Result<(), HttpError> {
+    let wanted = bodies.into_iter().map(|fields| Wanted::read(&Body::of(fields)?)).collect::<Result<Vec<_>, _>>()?;
+    for wanted in wanted {
+        wanted.run(chat).await?;
+    }
+    Ok(())
+}
+
+/// An event that is to be emitted.
+struct Wanted {
+    /// `None`: a target that cannot exist.
+    to: Option<EmitTo>,
+    event: Emitted,
+    /// The event is a notification of these words, which is stored, too.
+    notification: Option<(String, String, Option<String>)>,
+}
+
+impl Wanted {
+    fn read(body: &Body) -> Result<Self, HttpError> {
+        let to = target(body)?;
+        let name = body.bounded_text("event", 1, EVENT_MAX)?.ok_or_else(|| HttpError::missing("event"))?;
+        if is_reserved(name) {
+            return Err(HttpError::bad_request(format!("Invalid event: {name} is reserved")));
+        }
+        let data = body.get("data");
+        let is_notification = name == NOTIFICATION_EVENT && matches!(to, Some(EmitTo::User(_)));
+        let notification = is_notification.then(|| worded_notification(data)).transpose()?;
+        let event = Emitted { name: name.into(), data: data.map(|data| data.to_string().into()) };
+        Ok(Self { to, event, notification })
+    }
+
+    /// Emits it; returns the number of sockets.
+    async fn run(self, chat: &Chat) -> Result<usize, HttpError> {
+        match self {
+            Self { to: Some(EmitTo::User(user)), event, notification: Some((kind, message, data)) } => {
+                // Also stored, so a user who is offline gets it later.
+                let command = Command::Notify { kind, message, data, emitted: Some(event) };
+                let Notified { sockets, .. } = chat.ask_for(&user, command).await?;
+                Ok(sockets)
+            }
+            Self { to: Some(to), event, .. } => Ok(chat.emit(Emit { to, event }).await?),
+            Self { to: None, .. } => Ok(0),
+        }
+    }
 }
 
 /// Parses the target; `None` if it names something that cannot exist.

@@ -31,6 +31,7 @@ mod webhook_events;
 
 pub use self::admin_ui_files::check_admin_ui;
 pub use self::client_files::{CLIENT_FILES, check_client_files};
+pub(crate) use self::emit::emit_all;
 pub use self::operations::OPERATIONS;
 pub use self::routes::{ApiState, routes};
 pub use self::upload_dir::{prepare_uploads, remove_uploads};

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::hooks::HookMeter;
+use crate::hooks::{ForwardMeter, HookMeter};
 use crate::meter::{ActorStats, Meter};
 use crate::transport;
 use crate::web::{self, ServerFigures, Traffic};
@@ -38,7 +38,7 @@ pub(super) fn server_figures(
     server: Arc<OnceLock<transport::Stopper>>,
     broker: Arc<Meter>,
     model: Arc<Meter>,
-    hook: Option<Arc<HookMeter>>,
+    (hook, forwarded): (Option<Arc<HookMeter>>, Option<Arc<ForwardMeter>>),
 ) -> web::AskFigures {
     Arc::new(move || {
         let workers = worker_stats(&server);
@@ -56,6 +56,10 @@ pub(super) fn server_figures(
                 waiting: hook.waiting(),
                 paused: hook.is_open(),
                 times: hook.times(),
+            }),
+            forwarded: forwarded.as_deref().map(|forwarded| web::ForwardFigures {
+                events: BTreeMap::from(forwarded.events()),
+                waiting: forwarded.waiting(),
             }),
         }
     })

@@ -10,6 +10,7 @@ use super::figures::{traffic, worker_stats};
 use crate::admin::ConsoleOptions;
 use crate::api;
 use crate::auth::AdminLogin;
+use crate::backend::Endpoint;
 use crate::chat;
 use crate::config::{CatchUp, Config, HookEvent, HookEvents, KEY_CHARS_MIN, Origins as ClientUrl, WebChat};
 use crate::http::{Origins, TrustedProxies};
@@ -167,6 +168,19 @@ pub(super) fn transport_options(
         max_sockets_per_address: u32::try_from(config.max_sockets_per_address).unwrap_or(u32::MAX),
         ..transport::Options::new(origins)
     }
+}
+
+/// Returns the names of the settings of the operator's own server, each with whether it is set.
+///
+/// # Errors
+/// For each, the setting at fault, and what is wrong with it.
+pub fn check_your_code(config: &Config) -> [(&'static str, Result<bool, String>); 2] {
+    let hook = (["HOOK_URL", "HOOK_SECRET"], &config.hook_url, &config.hook_secret);
+    let forward = (["FORWARD_URL", "FORWARD_SECRET"], &config.forward_url, &config.forward_secret);
+    [hook, forward].map(|(settings, address, secret)| {
+        let endpoint = Endpoint::new(settings, address, secret.as_ref(), config.hook_timeout);
+        (settings[0], endpoint.map(|endpoint| endpoint.is_some()))
+    })
 }
 
 /// Returns the names of the headers that the operator's hook is shown, in lower case.

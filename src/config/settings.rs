@@ -338,6 +338,12 @@ settings! {
         hook_failure: HookFailure = HookFailure::Refuse, "HOOK_FAILURE", Parsed::new();
         /// Maximum number of questions asked at a time.
         hook_concurrency: usize = 64, "HOOK_CONCURRENCY", Count::at_least(1);
+        /// Address that is given the events that no dialect knows, and answers them; empty: nobody is.
+        forward_url: BackendAddress = BackendAddress::default(), "FORWARD_URL", Parsed::new();
+        /// Secret by which those events are signed: `whsec_` and the base64 of 24 to 64 bytes.
+        forward_secret: Option<Secret> = None, "FORWARD_SECRET", Hidden;
+        /// Time within which an answer has to be complete, waiting included.
+        forward_timeout: Duration = Duration::from_secs(5), "FORWARD_TIMEOUT", Length::at_least(MILLISECOND);
     }
     "operations" {
         /// User name for the Admin UI of Socket.IO.

@@ -20,6 +20,36 @@ pub(crate) struct HookMeter {
     times: Histogram,
 }
 
+/// Counts events that were handed on; its one writer is the actor.
+#[derive(Debug, Default)]
+pub(crate) struct ForwardMeter {
+    answered: Gauge,
+    failed: Gauge,
+    waiting: AtomicU64,
+}
+
+impl ForwardMeter {
+    /// Notes that an event was answered, or not.
+    pub(super) fn note(&self, is_answered: bool) {
+        if is_answered { self.answered.add(1) } else { self.failed.add(1) }
+    }
+
+    /// Notes how many wait.
+    pub(super) fn note_waiting(&self, waiting: usize) {
+        self.waiting.store(u64::try_from(waiting).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns the numbers of events by outcome.
+    pub(crate) fn events(&self) -> [(&'static str, u64); 2] {
+        [("answered", self.answered.get()), ("failed", self.failed.get())]
+    }
+
+    /// Returns the number of events that wait for their turn.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
 impl Default for HookMeter {
     fn default() -> Self {
         Self {

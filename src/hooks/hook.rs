@@ -22,7 +22,7 @@ use crate::model::Timestamp;
 use crate::session::AskConnect;
 
 /// Minimum time between two warnings that the hook gave no usable answer.
-const WARN_EVERY: Duration = Duration::from_secs(10);
+pub(super) const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// Asks the operator's server before requests take effect, at most `HOOK_CONCURRENCY` at a time. Whatever happens, each
 /// question is answered within `HOOK_TIMEOUT`.

@@ -16,25 +16,17 @@ use crate::session::AskConnect;
 
 /// A question in its envelope: `type` is the event, `id` is the header `webhook-id`, too.
 #[derive(Serialize)]
-struct Envelope<'a> {
-    r#type: HookEventName,
-    id: &'a str,
-    timestamp: Timestamp,
-    data: &'a RawValue,
-}
-
-struct HookEventName(HookEvent);
-
-impl Serialize for HookEventName {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
+pub(super) struct Envelope<'a> {
+    pub(super) r#type: &'static str,
+    pub(super) id: &'a str,
+    pub(super) timestamp: Timestamp,
+    pub(super) data: &'a RawValue,
 }
 
 /// User who asks for something.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "HookUser")]
-struct User<'a> {
+pub(super) struct User<'a> {
     id: &'a UserId,
     username: &'a str,
     /// `user` or `admin`.
@@ -129,7 +121,7 @@ struct OfUpload<'a> {
 }
 
 impl<'a> User<'a> {
-    fn of(profile: &'a Profile) -> Self {
+    pub(super) fn of(profile: &'a Profile) -> Self {
         Self { id: &profile.id, username: &profile.username, role: profile.role.as_str() }
     }
 }
@@ -223,7 +215,7 @@ impl Asked {
 
     /// Returns the body of the request.
     pub(super) fn body(&self, event: HookEvent, id: &str, timestamp: Timestamp) -> String {
-        let envelope = Envelope { r#type: HookEventName(event), id, timestamp, data: &self.data };
+        let envelope = Envelope { r#type: event.as_str(), id, timestamp, data: &self.data };
         serde_json::to_string(&envelope).unwrap_or_default()
     }
 }

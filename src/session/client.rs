@@ -7,7 +7,7 @@ use actix::Recipient;
 use bytes::Bytes;
 
 use super::call_context::{CallContext, Now};
-use super::ports::{AskConnect, AtConsole, Broker, KeysWanted};
+use super::ports::{AskConnect, AtConsole, Broker, ForwardEvent, KeysWanted};
 use super::publishing::Publisher;
 use super::rules::Rules;
 use super::state::Session;
@@ -47,6 +47,8 @@ pub struct Recipients {
     pub keys_wanted: Option<Recipient<KeysWanted>>,
     /// See [`AskConnect`]; `None` if the hook is not asked.
     pub hook: Option<Recipient<AskConnect>>,
+    /// See [`ForwardEvent`]; `None` if events are not handed on.
+    pub forwarder: Option<Recipient<ForwardEvent>>,
     /// See [`AtConsole`]; `None` if there is no such namespace.
     pub console: Option<Recipient<AtConsole>>,
 }
@@ -97,6 +99,12 @@ impl Broker for &Recipients {
     fn ask_connect(&mut self, message: AskConnect) {
         if let Some(hook) = &self.hook {
             hook.do_send(message);
+        }
+    }
+
+    fn forward(&mut self, message: ForwardEvent) {
+        if let Some(forwarder) = &self.forwarder {
+            forwarder.do_send(message);
         }
     }
 

@@ -32,8 +32,8 @@ impl Session {
 
     /// Handles a binary message.
     pub fn on_binary(&mut self, data: Bytes, now: Now, cx: &mut CallContext<'_>) {
-        // No event uses attachments, so their contents are discarded.
-        let outcome = self.protocol.on_binary(data, 0);
+        // No event of a dialect uses attachments, so their contents are discarded, unless events are handed on.
+        let outcome = self.protocol.on_binary(data, cx.rules.forwarded_bytes);
         if let Some(active) = self.active.as_mut().filter(|_| !self.protocol.is_assembling()) {
             active.attachments_due = None;
         }
@@ -100,6 +100,7 @@ impl Session {
             Notice::Close(reason) => cx.output.close(reason),
             Notice::Console(notice) => self.on_console(notice, cx),
             Notice::ConnectJudged { ticket, verdict } => self.connect_judged(ticket, verdict, now, cx),
+            Notice::Forwarded(forwarded) => self.forwarded(&forwarded, cx),
             Notice::KeysRead => self.on_keys_read(now, cx),
         }
         self.tidy(now.instant);

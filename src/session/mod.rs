@@ -35,6 +35,6 @@ pub use self::call_context::{CallContext, Now};
 pub use self::client::{Client, Context, Recipients};
 pub use self::limits::{Bucket, Limits, Rate};
 pub use self::namespaces::CONSOLE;
-pub use self::ports::{AskConnect, AtConsole, Broker, ConsoleAct, KeysWanted};
+pub use self::ports::{AskConnect, AtConsole, Broker, ConsoleAct, ForwardEvent, KeysWanted};
 pub use self::rules::{Rules, Verify};
 pub use self::state::Session;

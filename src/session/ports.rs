@@ -1,12 +1,13 @@
 //! Messages sent by a session: to the broker, and to the administrators' console.
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix::Message;
 use serde_json::value::RawValue;
 
 use crate::chat::{CapabilitiesChanged, CatchUpDrained, Confirmed, Connect, Disconnect, FellBehind, Limited, Request, Upgraded};
 use crate::engineio::{CloseReason, ConnectionKey, Headers, Peer};
-use crate::model::UserId;
+use crate::model::{Account, SocketId, UserId};
 use crate::socketio::Args;
 
 /// The broker, as a session sees it.
@@ -33,6 +34,8 @@ pub trait Broker {
     fn keys_wanted(&mut self, message: KeysWanted);
     /// Asks the operator's hook about a CONNECT.
     fn ask_connect(&mut self, message: AskConnect);
+    /// Hands an event that no dialect knows on to the operator's server.
+    fn forward(&mut self, message: ForwardEvent);
     /// Passes on a message to the administrators' namespace.
     fn at_console(&mut self, message: AtConsole);
 }
@@ -65,6 +68,25 @@ pub struct AskConnect {
     pub headers: Headers,
     /// The client's address.
     pub address: Option<IpAddr>,
+}
+
+/// Hands an event that no dialect knows on to the operator's server. Answered by
+/// [`Forwarded`](crate::chat::Notice::Forwarded). Each socket sends as many as its rate allows; what waits is bounded.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct ForwardEvent {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The socket.
+    pub socket: SocketId,
+    /// Its user.
+    pub account: Arc<Account>,
+    /// Name of the event.
+    pub event: Box<str>,
+    /// Its arguments, with attachments.
+    pub args: Args,
+    /// Id of the ack that its client waits for.
+    pub ack_id: Option<u64>,
 }
 
 /// An action of a connection's client in the administrators' namespace.

@@ -7,11 +7,11 @@ use super::answering::{RefusedRequest, answer_refusal, answer_success};
 use super::call_context::{CallContext, Now};
 use super::namespaces::NAMESPACE;
 use super::pending::PendingRequest;
-use super::ports::{Broker, KeysWanted};
+use super::ports::{Broker, ForwardEvent, KeysWanted};
 use super::request_queue::{Offered, QueuedRequest};
 use super::state::{Session, Stage};
 use crate::auth::TokenError;
-use crate::chat::{CapabilitiesChanged, ChatError, Command, Limited, OwnCopy, Reply, Request};
+use crate::chat::{CapabilitiesChanged, ChatError, Command, ForwardOutcome, Forwarded, Limited, OwnCopy, Reply, Request};
 use crate::dialect::{Asked, Class, ClientEvent, Decoded, Dialect, DialectSet, RequestError, error_ack, unknown_event_packet};
 use crate::engineio::{CloseReason, Encoded};
 use crate::feed::{Args, FeedEvent, FeedEventKind};
@@ -23,7 +23,7 @@ const MAX_LOGGED_NAME: usize = 100;
 impl Session {
     /// Handles an event.
     pub(super) fn on_event(&mut self, event: IncomingEvent, now: Now, cx: &mut CallContext<'_>) {
-        let IncomingEvent { namespace: _, name, args, ack_id } = event;
+        let IncomingEvent { namespace, name, args, ack_id } = event;
         let Stage::In { socket, account } = &self.stage else { return cx.output.close(CloseReason::ForcedClose) };
         debug!(sid:% = socket, user:% = account.profile.id, event = shortened(&name); "event received");
         let (socket, user) = (*socket, account.profile.id.clone());
@@ -36,7 +36,7 @@ impl Session {
             FeedEvent { at: now.wall, socket, user, kind }
         });
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
-            return self.on_unknown(&name, ack_id, now.instant, cx);
+            return self.on_unknown(IncomingEvent { namespace, name, args, ack_id }, now.instant, cx);
         };
         if entry.class == Class::Work && self.active().request_queue.is_flood(&cx.rules.limits, now.instant) {
             return self.kick("RATE_LIMITED", cx);
@@ -90,7 +90,8 @@ impl Session {
         }
     }
 
-    fn on_unknown(&mut self, name: &str, ack_id: Option<u64>, now: Instant, cx: &mut CallContext<'_>) {
+    fn on_unknown(&mut self, event: IncomingEvent, now: Instant, cx: &mut CallContext<'_>) {
+        let IncomingEvent { namespace: _, name, args, ack_id } = event;
         let limits = &cx.rules.limits;
         let request_queue = &mut self.active().request_queue;
         if request_queue.is_flood(limits, now) {
@@ -100,20 +101,51 @@ impl Session {
         if paid.is_err() {
             self.note_limited(now, cx.broker);
         }
-        // An ack that is asked for must come: stock clients with `retries` send nothing more until then.
-        if !cx.rules.strict_events && ack_id.is_none() {
-            return;
-        }
+        let hands_on = cx.rules.forwarded_bytes > 0;
         let request_error = match paid {
+            Ok(()) if hands_on && self.is_stopping => ChatError::Stopping.into(),
+            Ok(()) if hands_on => {
+                let Stage::In { socket, account } = &self.stage else { return };
+                let (connection, socket, account) = (self.key, *socket, account.clone());
+                return cx.broker.forward(ForwardEvent { connection, socket, account, event: name.into(), args, ack_id });
+            }
             Ok(()) => RequestError::UnknownEvent,
             Err(retry_after) => ChatError::RateLimited { retry_after }.into(),
         };
-        let error_id = self.note_request_error(cx.rules, name, &request_error);
+        // An ack that is asked for must come: stock clients with `retries` send nothing more until then.
+        if cx.rules.strict_events || hands_on || ack_id.is_some() {
+            self.refuse_unknown(&name, ack_id, &request_error, cx);
+        }
+    }
+
+    /// Refuses an event that no dialect knows.
+    fn refuse_unknown(&self, name: &str, ack_id: Option<u64>, request_error: &RequestError, cx: &mut CallContext<'_>) {
+        let error_id = self.note_request_error(cx.rules, name, request_error);
         let text = match ack_id {
-            Some(ack_id) => socketio::encode_ack(NAMESPACE, ack_id, &error_ack(&request_error, error_id)),
-            None => unknown_event_packet(name, &request_error, error_id),
+            Some(ack_id) => socketio::encode_ack(NAMESPACE, ack_id, &error_ack(request_error, error_id)),
+            None => unknown_event_packet(name, request_error, error_id),
         };
         cx.output.send(&Encoded::text(&text));
+    }
+
+    /// Handles what became of an event that was handed on.
+    pub(super) fn forwarded(&self, forwarded: &Forwarded, cx: &mut CallContext<'_>) {
+        let Forwarded { socket, event, ack_id, outcome } = forwarded;
+        // A client that left and returned has forgotten its earlier events.
+        if !matches!(&self.stage, Stage::In { socket: present, .. } if present == socket) {
+            return;
+        }
+        let error = match outcome {
+            ForwardOutcome::Answered { ack } => {
+                if let Some(ack_id) = ack_id {
+                    cx.output.send(&Encoded::text(&socketio::encode_ack(NAMESPACE, *ack_id, ack)));
+                }
+                return;
+            }
+            ForwardOutcome::Failed => ChatError::ForwardFailed,
+            ForwardOutcome::TooMany => ChatError::RateLimited { retry_after: Duration::from_secs(1) },
+        };
+        self.refuse_unknown(event, *ack_id, &error.into(), cx);
     }
 
     fn note_limited(&mut self, now: Instant, broker: &mut dyn Broker) {

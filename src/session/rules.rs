@@ -43,6 +43,8 @@ pub struct Rules {
     pub verify: Verify,
     /// Set if the operator's hook is asked about CONNECTs.
     pub asks_connect: bool,
+    /// Maximum number of bytes of an event's attachments; 0: events that no dialect knows are not handed on.
+    pub forwarded_bytes: usize,
     /// Set if the administrators' namespace exists.
     pub has_console: bool,
     /// Stream of events sent and received by clients, for watchers.
@@ -68,6 +70,7 @@ impl Rules {
             outbox_bytes: config.outbox_bytes,
             ai_error_text: config.ai_error_text.as_str().into(),
             asks_connect: config.hook_url.as_url().is_some() && config.hook_events.has(HookEvent::Connect),
+            forwarded_bytes: config.forward_url.as_url().map_or(0, |_| config.max_packet_size),
             limits: Limits {
                 events_per_second: config.rate_limit_events,
                 event_burst: config.rate_limit_burst,
@@ -94,6 +97,7 @@ impl Rules {
             limits: Limits::default(),
             verify,
             asks_connect: false,
+            forwarded_bytes: 0,
             has_console: false,
             feed: Feed::default(),
             random_ids: Box::new(random_id),

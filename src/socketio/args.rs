@@ -48,6 +48,11 @@ impl Args {
         &self.attachments
     }
 
+    /// Returns the number of bytes of all arguments and attachments.
+    pub fn bytes(&self) -> usize {
+        self.json.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// Returns all arguments as received, joined by commas.
     pub fn json(&self) -> String {
         self.json.clone().into_string()

@@ -36,6 +36,14 @@ impl Body {
         }
         // Parsed as a whole, so that an unpaired surrogate is refused wherever it is.
         let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return Err(HttpError::invalid("JSON")) };
+        Self::of(fields)
+    }
+
+    /// Makes a body of these fields.
+    ///
+    /// # Errors
+    /// 400 naming a field with U+0000.
+    pub fn of(fields: Map<String, Value>) -> Result<Self, HttpError> {
         match fields.iter().find(|(name, value)| name.contains('\0') || has_nul(value)) {
             Some((name, _)) => Err(HttpError::invalid(name.replace('\0', "\u{fffd}"))),
             None => Ok(Self(fields)),

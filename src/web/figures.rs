@@ -25,6 +25,18 @@ pub struct ServerFigures {
     pub traffic: Traffic,
     /// The operator's hook; `None` if there is none.
     pub hook: Option<HookFigures>,
+    /// Events that are handed on; `None` if none are.
+    pub forwarded: Option<ForwardFigures>,
+}
+
+/// Events that are handed on to the operator's server.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForwardFigures {
+    /// Numbers of events, by outcome: `answered`, `failed`.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Events that wait for their turn.
+    pub waiting: u64,
 }
 
 /// Questions to the operator's hook, and their answers.

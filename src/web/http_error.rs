@@ -235,7 +235,8 @@ impl From<ChatError> for HttpError {
             | ChatError::NotStored
             | ChatError::Stopping
             | ChatError::Model(_)
-            | ChatError::HookFailed => StatusCode::SERVICE_UNAVAILABLE,
+            | ChatError::HookFailed
+            | ChatError::ForwardFailed => StatusCode::SERVICE_UNAVAILABLE,
             ChatError::Internal => return Self::internal("the broker could not carry out a command"),
         };
         let mut http_error = Self::new(status, error.code(), error.to_string());

@@ -30,7 +30,7 @@ pub use self::body::Body;
 pub use self::chat::Chat;
 pub use self::deleting::delete_account;
 pub use self::demo::{demo_people, end_demo, end_old_demo, may_see_demo};
-pub use self::figures::{AskConnections, AskFigures, AskUpload, AwaitKeys, HookFigures, ServerFigures, Traffic};
+pub use self::figures::{AskConnections, AskFigures, AskUpload, AwaitKeys, ForwardFigures, HookFigures, ServerFigures, Traffic};
 pub use self::http_error::HttpError;
 pub use self::identity::{Admin, AuthenticatedUser, Requester};
 pub use self::login_limit::{LoginLimit, Tried};

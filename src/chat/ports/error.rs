@@ -59,6 +59,9 @@ pub enum ChatError {
     /// The operator's hook was to be asked and gave no usable answer; nothing has happened.
     #[error("This could not be checked, try again")]
     HookFailed,
+    /// The operator's server was to be given an event and gave no usable answer.
+    #[error("The event could not be handed on, try again")]
+    ForwardFailed,
     /// Our fault.
     #[error("Internal error")]
     Internal,
@@ -81,6 +84,7 @@ impl ChatError {
             Self::Model(error) => error.code(),
             Self::HookRefused(_) => HOOK_REFUSED,
             Self::HookFailed => "HOOK_FAILED",
+            Self::ForwardFailed => "FORWARD_FAILED",
             Self::Internal => "INTERNAL",
         }
     }

@@ -44,7 +44,8 @@ pub use self::http::{
 pub(crate) use self::model::Asked;
 pub use self::model::{FinishAnswers, ModelSaid, ModelWord, Prompt, Turn};
 pub use self::notice::{
-    Admission, ConsoleNotice, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ResumeData, ToWorker,
+    Admission, ConsoleNotice, ForwardOutcome, Forwarded, Notice, RefusedConnect, RegisterWorker, Replay, ReplayKind, ResumeData,
+    ToWorker,
 };
 pub(crate) use self::options::RingLimits;
 pub use self::options::{Options, Sources};

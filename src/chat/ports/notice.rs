@@ -119,6 +119,33 @@ pub enum ConsoleNotice {
     },
 }
 
+/// An event of no dialect, and what became of it.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// Socket that sent it; its connection may have another by now.
+    pub socket: SocketId,
+    /// Its name.
+    pub event: Box<str>,
+    /// Id of the ack that its client waits for.
+    pub ack_id: Option<u64>,
+    /// Outcome.
+    pub outcome: ForwardOutcome,
+}
+
+/// Outcome of handing an event on to the operator's server.
+#[derive(Debug)]
+pub enum ForwardOutcome {
+    /// It was answered.
+    Answered {
+        /// Arguments of the ack, as JSON joined by commas.
+        ack: Box<str>,
+    },
+    /// There is no usable answer.
+    Failed,
+    /// Too many wait already.
+    TooMany,
+}
+
 /// A word for one connection.
 #[derive(Debug)]
 pub enum Notice {
@@ -166,6 +193,8 @@ pub enum Notice {
         /// Answer of the hook.
         verdict: ConnectVerdict,
     },
+    /// An event of no dialect was handed on; not sent by the chat's broker.
+    Forwarded(Box<Forwarded>),
     /// The issuers of unknown keys were asked; not sent by the chat's broker.
     KeysRead,
     /// Of another namespace, and not from the chat's broker.

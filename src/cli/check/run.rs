@@ -6,7 +6,9 @@ use super::database::database;
 use super::finding::{Finding, Status};
 use super::machine::{backlog, disk, files, folder};
 use super::port::port;
-use super::settings::{admin_ui, certificate, client_files, dialects, exposures, keys, model, secret, tokens, webhooks};
+use super::settings::{
+    admin_ui, certificate, client_files, dialects, exposures, keys, model, secret, tokens, webhooks, your_code,
+};
 use crate::cli::config::about_typo;
 use crate::cli::error::CliError;
 use crate::cli::output::print;
@@ -63,6 +65,7 @@ pub(in crate::cli) fn execute(
     findings.extend(client_files(&config));
     findings.extend(admin_ui(&config));
     findings.extend(model(&config));
+    findings.extend(your_code(&config));
     print_findings(&findings, options.json)
 }
 

@@ -140,6 +140,15 @@ pub(super) fn admin_ui(config: &Config) -> Option<Finding> {
     })
 }
 
+pub(super) fn your_code(config: &Config) -> Vec<Finding> {
+    let of = |(setting, outcome): (&str, Result<bool, String>)| match outcome {
+        Ok(false) => None,
+        Ok(true) => Some(Finding::ok("your code", format!("{setting} is set; it is not asked here"))),
+        Err(reason) => Some(Finding::error("your code", reason, "docs/your-code.md says what is right")),
+    };
+    app::check_your_code(config).into_iter().filter_map(of).collect()
+}
+
 pub(super) fn model(config: &Config) -> Option<Finding> {
     let provider = config.ai_provider;
     if provider == AiProvider::Echo {

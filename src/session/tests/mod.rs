@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call_context::{CallContext, Now};
-use super::ports::{AskConnect, AtConsole, Broker, ConsoleAct, KeysWanted};
+use super::ports::{AskConnect, AtConsole, Broker, ConsoleAct, ForwardEvent, KeysWanted};
 use super::rules::Rules;
 use super::state::Session;
 use crate::auth::{Claims, TokenError};
@@ -80,6 +80,7 @@ struct Spy {
     console: Vec<ConsoleAct>,
     keys_wanted: usize,
     asked_connects: Vec<AskConnect>,
+    forwarded: Vec<ForwardEvent>,
     /// Confirmations that were asked for, in order,
     proofs: Vec<Watermark>,
     /// and the final one.
@@ -87,6 +88,10 @@ struct Spy {
 }
 
 impl Broker for Spy {
+    fn forward(&mut self, message: ForwardEvent) {
+        self.forwarded.push(message);
+    }
+
     fn ask_connect(&mut self, message: AskConnect) {
         self.asked_connects.push(message);
     }

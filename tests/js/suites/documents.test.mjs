@@ -47,6 +47,7 @@ const LEFT_OUT = [
   ['docs/performance.md', 'python3 run.py', 'the bench is no part of the repository'],
   ['docs/watching.md', 'curl -N', 'runs until it is stopped; events.test.mjs reads it'],
   ['docs/your-code.md', 'HOOK_URL=', 'runs until it is stopped; hooks.test.mjs asks such a hook'],
+  ['docs/your-code.md', 'FORWARD_URL=', 'runs until it is stopped; forward.test.mjs hands events on'],
   ['docs/your-code.md', 'HOOK_EVENTS=connect', 'runs until it is stopped; hooks.test.mjs comes in by a cookie'],
   ['docs/your-code.md', 'WEBHOOK_URL', 'runs until it is stopped; webhooks.test.mjs receives the events'],
   ['docs/writing-a-front-end.md', 'import { io }', 'is the line to change in a copy; web-chat.test.mjs changes it'],

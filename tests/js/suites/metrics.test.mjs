@@ -65,7 +65,7 @@ const expressions = [
 ];
 
 describe('metrics', () => {
-  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*', ...backend.hook(), WEBHOOK_URL: 'http://127.0.0.1:1', WEBHOOK_SECRET } });
+  const holder = useServer({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', OIDC_ISSUER: issuer.url, JWT_AUDIENCE: '*', ...backend.hook(), ...backend.forward(), WEBHOOK_URL: 'http://127.0.0.1:1', WEBHOOK_SECRET } });
   let text;
   let metrics;
   let clients = [];

@@ -23,6 +23,9 @@ import { LIMIT, pipelined, within } from '../lib/wait.mjs';
 
 /** The suite in which a test fails if the server ignores the setting. */
 const PROVED_IN = {
+  FORWARD_URL: 'forward',
+  FORWARD_SECRET: 'forward',
+  FORWARD_TIMEOUT: 'forward',
   HOOK_URL: 'hooks',
   HOOK_SECRET: 'hooks',
   HOOK_EVENTS: 'hooks',
