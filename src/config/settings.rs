@@ -256,6 +256,9 @@ settings! {
         write_timeout: Duration = Duration::from_secs(20), "WRITE_TIMEOUT", Length::at_least(MILLISECOND);
         /// Time within which a client that lost its connection can resume its session; 0s: never.
         recovery_ttl: Duration = Duration::from_secs(120), "RECOVERY_TTL", Length::any();
+        /// Ends every event with its offset, for clients that resume; a client that cannot use it may decline it
+        /// (`recovery: false`).
+        offsets: bool = true, "OFFSETS", Flag;
         /// Maximum time until a client is pinged to confirm that a message has arrived, if no heartbeat is due earlier;
         /// at once if the sender waits for the confirmation.
         proof_interval: Duration = Duration::from_secs(5), "PROOF_INTERVAL", Length::any();

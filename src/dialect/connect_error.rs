@@ -20,6 +20,8 @@ pub enum ConnectRefusal {
     Hook(HookRefusal),
     /// The operator's hook gave no usable answer.
     HookFailed,
+    /// The connection's wish for recovery is neither true nor false.
+    BadRecovery,
 }
 
 impl From<AuthError> for ConnectRefusal {
@@ -82,6 +84,7 @@ pub fn connect_error(refusal: ConnectRefusal, speakable: DialectSet, enabled: Di
         ConnectRefusal::UnknownDialect => {
             ("UNKNOWN_DIALECT", format!("Unknown dialect, known are: {}", enabled.names()).into(), 400)
         }
+        ConnectRefusal::BadRecovery => ("INVALID_PAYLOAD", "Invalid recovery: neither true nor false".into(), 400),
         ConnectRefusal::Auth(refusal) => {
             let own = speakable.only().and_then(|dialect| dialect.connect_sentence(refusal));
             (refusal.code(), Cow::Borrowed(own.unwrap_or_else(|| common_sentence(refusal))), 401)

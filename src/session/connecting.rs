@@ -2,7 +2,7 @@
 use serde_json::value::RawValue;
 
 use super::call_context::{CallContext, Now};
-use super::credentials::{find_pin, find_return};
+use super::credentials::{find_pin, find_recovery, find_return, keys_of};
 use super::namespaces::{CONSOLE, NAMESPACE};
 use super::ports::{AskConnect, KeysWanted};
 use super::showing::{show, show_initial_offset};
@@ -34,11 +34,15 @@ impl Session {
         }
         let rules = cx.rules;
         let enabled = rules.dialects.current();
-        let requested = match find_pin(auth, &self.handshake, enabled) {
-            Ok(requested) => requested.current(),
-            Err(_) => return self.refuse(ConnectRefusal::UnknownDialect, None, cx),
+        let keys = keys_of(auth);
+        let Ok(requested) = find_pin(&keys, &self.handshake, enabled) else {
+            return self.refuse(ConnectRefusal::UnknownDialect, None, cx);
         };
-        self.dialect_state = DialectState::new(enabled, requested);
+        self.dialect_state = DialectState::new(enabled, requested.current());
+        let Ok(recovers) = find_recovery(&keys, &self.handshake) else {
+            return self.refuse(ConnectRefusal::BadRecovery, None, cx);
+        };
+        self.recovers = rules.offsets && recovers;
         let found = find_connect_token(auth, self.handshake.token.as_deref());
         let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
         match verified {
@@ -97,7 +101,7 @@ impl Session {
         let rules = cx.rules;
         match verified {
             Ok((claims, place)) => {
-                let (back_to, offset) = find_return(auth, &claims.user);
+                let (back_to, offset) = if self.recovers { find_return(&keys_of(auth), &claims.user) } else { (None, None) };
                 // An expired token may still resume a session.
                 if claims.is_expired(now.wall) && back_to.is_none() {
                     return self.refuse(AuthError::TokenExpired.into(), None, cx);
@@ -129,7 +133,8 @@ impl Session {
         let Stage::Connecting { .. } = self.stage else { return };
         let Admission { account, expires_at, catch_up, socket, pid, initial_offset, event_seq, resume_data } = admission;
         self.protocol.join(NAMESPACE);
-        let connected = socketio::encode_connect(NAMESPACE, socket.as_str(), Some(pid.expose()));
+        let pid = self.recovers.then(|| pid.expose());
+        let connected = socketio::encode_connect(NAMESPACE, socket.as_str(), pid);
         cx.output.send(&Encoded::text(&connected));
         let viewer = account.profile.id.clone();
         self.stage = Stage::In { socket, account };
@@ -144,7 +149,7 @@ impl Session {
                 self.feed(now.instant, cx);
             }
             None => {
-                show_initial_offset(self.dialect_state, &viewer, &initial_offset, cx.output);
+                show_initial_offset(self.view(), &viewer, &initial_offset, cx.output);
                 match catch_up {
                     true => self.active().hold_queue.begin_catch_up(event_seq),
                     false => self.confirmation.note_sent(Watermark::Event(event_seq)),
@@ -158,7 +163,7 @@ impl Session {
         let Stage::In { socket, account } = &self.stage else { return };
         let user = account.profile.id.clone();
         let event = Event::Connected { user, socket: *socket };
-        show(self.dialect_state, &account.profile.id, &Broadcast::new(event), None, cx.output);
+        show(self.view(), &account.profile.id, &Broadcast::new(event), None, cx.output);
     }
 
     /// Handles the refusal of the client.

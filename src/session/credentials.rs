@@ -14,6 +14,18 @@ use crate::model::{Offset, PrivateId, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadPin;
 
+/// A wish for recovery that is neither true nor false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadWish;
+
+/// Keys of a CONNECT's `auth`; none if it has none.
+pub(super) type Keys<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
+
+/// Reads the keys of `auth`.
+pub(super) fn keys_of(auth: Option<&RawValue>) -> Keys<'_> {
+    auth.and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_default()
+}
+
 /// Parts of a handshake that apply to every CONNECT on its connection.
 #[derive(Debug)]
 pub(super) struct Handshake {
@@ -23,6 +35,8 @@ pub(super) struct Handshake {
     pub pin: Result<DialectSet, BadPin>,
     /// Headers that the operator's hook is shown.
     pub headers: Headers,
+    /// `?recovery=`; true if absent.
+    pub recovery: Result<bool, BadWish>,
 }
 
 impl Handshake {
@@ -35,7 +49,8 @@ impl Handshake {
             .find()
             .or_else(|| cookie.map(|text| FoundToken { text: text.into(), place: TokenPlace::Cookie }))
             .or_else(|| in_query.find());
-        Self { token: token.map(Box::new), pin: query_pin(&opening.query, enabled), headers: opening.headers.clone() }
+        let (pin, recovery) = (query_pin(&opening.query, enabled), query_recovery(&opening.query));
+        Self { token: token.map(Box::new), pin, headers: opening.headers.clone(), recovery }
     }
 }
 
@@ -43,29 +58,56 @@ impl Handshake {
 ///
 /// # Errors
 /// [`BadPin`] if the pin is malformed, or names a dialect that is not enabled.
-pub(super) fn find_pin(auth: Option<&RawValue>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
-    let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
-    match keys.as_ref().and_then(|keys| keys.get("dialect")).filter(|pin| pin.get() != "null") {
+pub(super) fn find_pin(keys: &Keys<'_>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
+    match given(keys, "dialect") {
         Some(pin) => enabled.pick_json(pin).ok_or(BadPin),
         None => handshake.pin,
+    }
+}
+
+/// Returns whether a client understands connection state recovery: `auth` wins over the query; true if neither says so.
+///
+/// # Errors
+/// [`BadWish`] if it says anything but true or false.
+pub(super) fn find_recovery(keys: &Keys<'_>, handshake: &Handshake) -> Result<bool, BadWish> {
+    match given(keys, "recovery") {
+        // Some clients can put nothing but texts into `auth`.
+        Some(wish) => read_wish(wish.get().trim_matches('"')),
+        None => handshake.recovery,
     }
 }
 
 /// Returns the private id of the session to resume and the offset, if a CONNECT of `user` has them. Values that we
 /// cannot have issued count as absent, and so does the offset beside an id of another user: a page that logs in anew on
 /// the same socket object sends the one that it has, and would be taken for a device that has all that `user` was sent.
-pub(super) fn find_return(auth: Option<&RawValue>, user: &UserId) -> (Option<PrivateId>, Option<Offset>) {
-    let keys = auth.and_then(|auth| serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(auth.get()).ok());
-    let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.as_ref()?.get(key)?.get()).ok();
+pub(super) fn find_return(keys: &Keys<'_>, user: &UserId) -> (Option<PrivateId>, Option<Offset>) {
+    let text = |key| serde_json::from_str::<Cow<'_, str>>(keys.get(key)?.get()).ok();
     let back_to = text("pid").and_then(|pid| PrivateId::parse(&pid).ok());
     let is_own = back_to.is_none_or(|pid| pid.is_of(user));
     (back_to, text("offset").filter(|_| is_own).and_then(|offset| Offset::parse(&offset)))
 }
 
-fn query_pin(query: &str, enabled: DialectSet) -> Result<DialectSet, BadPin> {
+/// Returns a key's value, unless that is null.
+fn given<'a>(keys: &Keys<'a>, key: &str) -> Option<&'a RawValue> {
+    keys.get(key).copied().filter(|value| value.get() != "null")
+}
+
+fn read_wish(text: &str) -> Result<bool, BadWish> {
+    text.parse().map_err(|_| BadWish)
+}
+
+/// Returns the last value of a parameter of the query, as it stands there.
+fn last_of<'a>(query: &'a str, parameter: &str) -> Option<&'a str> {
     let mut pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
-    let pin = pairs.find(|(name, _)| *name == "dialect");
-    let Some((_, value)) = pin else { return Ok(DialectSet::EMPTY) };
+    pairs.find(|(name, _)| *name == parameter).map(|(_, value)| value)
+}
+
+fn query_recovery(query: &str) -> Result<bool, BadWish> {
+    last_of(query, "recovery").map_or(Ok(true), read_wish)
+}
+
+fn query_pin(query: &str, enabled: DialectSet) -> Result<DialectSet, BadPin> {
+    let Some(value) = last_of(query, "dialect") else { return Ok(DialectSet::EMPTY) };
     let name = percent_decode_str(value).decode_utf8().map_err(|_| BadPin)?;
     enabled.pick_name(&name).ok_or(BadPin)
 }
@@ -112,13 +154,37 @@ mod tests {
             ("[]".to_owned(), false, false),
         ] {
             let raw = RawValue::from_string(auth.clone()).unwrap();
-            let (found, place) = find_return(Some(&raw), &ann);
+            let keys = keys_of(Some(&raw));
+            let (found, place) = find_return(&keys, &ann);
             assert_eq!((found.is_some(), place.is_some()), (has_pid, has_offset), "{auth}");
             if has_pid {
-                assert_eq!(find_return(Some(&raw), &bob), (found, None), "another user's: {auth}");
+                assert_eq!(find_return(&keys, &bob), (found, None), "another user's: {auth}");
             }
         }
-        assert_eq!(find_return(None, &ann), (None, None));
+        assert_eq!(find_return(&keys_of(None), &ann), (None, None));
+    }
+
+    #[test]
+    fn a_client_may_decline_recovery() {
+        for (query, auth, expected) in [
+            ("EIO=4", None, Ok(true)),
+            ("EIO=4", Some("{}"), Ok(true)),
+            ("EIO=4", Some(r#"{"recovery":false}"#), Ok(false)),
+            ("EIO=4", Some(r#"{"recovery":"false"}"#), Ok(false)),
+            ("recovery=false", None, Ok(false)),
+            ("recovery=false", Some(r#"{"recovery":null}"#), Ok(false)),
+            ("recovery=false", Some(r#"{"recovery":true}"#), Ok(true)),
+            ("recovery=off", Some(r#"{"recovery":false}"#), Ok(false)),
+            ("recovery=off", None, Err(BadWish)),
+            ("recovery=", None, Err(BadWish)),
+            ("", Some(r#"{"recovery":0}"#), Err(BadWish)),
+            ("", Some(r#"{"recovery":"no"}"#), Err(BadWish)),
+            ("", Some(r#"{"recovery":{}}"#), Err(BadWish)),
+        ] {
+            let auth = auth.map(|text| RawValue::from_string(text.to_owned()).unwrap());
+            let handshake = Handshake::of(&opening(query, None, None), DialectSet::all(), false);
+            assert_eq!(find_recovery(&keys_of(auth.as_deref()), &handshake), expected, "{query} {auth:?}");
+        }
     }
 
     #[test]
@@ -143,7 +209,7 @@ mod tests {
         ] {
             let auth = auth.map(|text| RawValue::from_string(text.to_owned()).unwrap());
             let handshake = Handshake::of(&opening(query, None, None), all, false);
-            assert_eq!(find_pin(auth.as_deref(), &handshake, all), expected, "{query} {auth:?}");
+            assert_eq!(find_pin(&keys_of(auth.as_deref()), &handshake, all), expected, "{query} {auth:?}");
         }
     }
 }

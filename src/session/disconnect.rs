@@ -24,7 +24,7 @@ impl Session {
         self.protocol.leave(NAMESPACE);
         let (connection, confirmed) = (self.key, self.confirmation.confirmed());
         let (reason, left) = (CloseReason::Disconnected, LeftBehind::Dropped);
-        cx.broker.disconnect(Disconnect { connection, on_purpose: true, reason, confirmed, left });
+        cx.broker.disconnect(Disconnect { connection, on_purpose: true, may_return: false, reason, confirmed, left });
         self.leave();
         if !self.protocol.has_joined(CONSOLE) {
             cx.output.close(CloseReason::Disconnected);

@@ -46,11 +46,12 @@ impl Session {
 
     /// Handles an event shared by many sessions.
     pub fn on_shared(&mut self, event: &Arc<Broadcast>, now: Instant, cx: &mut CallContext<'_>) {
+        let view = self.view();
         let Stage::In { account, .. } = &self.stage else { return };
         let viewer = &account.profile.id;
         if event.event().is_volatile() {
             let is_behind = self.active.as_ref().is_some_and(|active| !active.missed.is_empty());
-            if is_behind || !show_volatile(self.dialect_state, viewer, event, cx.output) {
+            if is_behind || !show_volatile(view, viewer, event, cx.output) {
                 self.active().missed.add(event.event());
             }
             return;
@@ -60,7 +61,7 @@ impl Session {
         {
             return self.wait_behind(event, cx);
         }
-        let packets = show(self.dialect_state, viewer, event, None, cx.output);
+        let packets = show(view, viewer, event, None, cx.output);
         self.confirmation.note_event(event, viewer, packets, now, cx.rules.proof_interval);
     }
 
@@ -153,12 +154,13 @@ impl Session {
     /// Handles the outbox becoming empty.
     pub fn on_drained(&mut self, now: Instant, cx: &mut CallContext<'_>) {
         self.console_drained(cx);
+        let view = self.view();
         let (Some(active), Stage::In { account, .. }) = (&mut self.active, &self.stage) else { return };
         if active.hold_queue.page_left() {
             cx.broker.catch_up_drained(CatchUpDrained { connection: self.key });
         }
         for event in active.missed.take() {
-            show_volatile(self.dialect_state, &account.profile.id, &Broadcast::new(event), cx.output);
+            show_volatile(view, &account.profile.id, &Broadcast::new(event), cx.output);
         }
         self.feed(now, cx);
         self.tidy(now);
@@ -201,7 +203,8 @@ impl Session {
         if let Stage::Connecting { .. } | Stage::In { .. } = self.stage {
             let left = self.leave_behind(now, rules);
             let (connection, confirmed) = (self.key, self.confirmation.confirmed());
-            broker.disconnect(Disconnect { connection, on_purpose: false, reason, confirmed, left });
+            let may_return = self.recovers;
+            broker.disconnect(Disconnect { connection, on_purpose: false, may_return, reason, confirmed, left });
         }
         self.leave();
         self.leave_console(reason, broker);
@@ -233,6 +236,7 @@ impl Session {
                     cx.broker.disconnect(Disconnect {
                         connection: self.key,
                         on_purpose: true,
+                        may_return: false,
                         reason: CloseReason::Disconnected,
                         confirmed: self.confirmation.confirmed(),
                         left,

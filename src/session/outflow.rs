@@ -13,8 +13,9 @@ use crate::engineio::CloseReason;
 impl Session {
     /// Holds an event back behind the others.
     pub(super) fn wait_behind(&mut self, event: &Arc<Broadcast>, cx: &mut CallContext<'_>) {
+        let view = self.view();
         let (Stage::In { socket, account }, Some(active)) = (&self.stage, &mut self.active) else { return };
-        let bytes = encodings(self.dialect_state, &account.profile.id, event).map(|encoded| encoded.frames().len()).sum();
+        let bytes = encodings(view, &account.profile.id, event).map(|encoded| encoded.frames().len()).sum();
         let bound = Bound { events: cx.rules.outbox_packets, bytes: cx.rules.outbox_bytes };
         if active.hold_queue.push(event, bytes, event.is_live_copy_of(*socket), bound) == Err(Overflow) {
             cx.output.close(CloseReason::SlowConsumer);
@@ -23,6 +24,7 @@ impl Session {
 
     /// Shows a page of the catch-up; asks for the next one at once if the page had nothing to show.
     pub(super) fn show_page(&mut self, page: &[Arc<Broadcast>], now: Instant, cx: &mut CallContext<'_>) {
+        let view = self.view();
         let Stage::In { socket, account } = &self.stage else { return };
         if let Some(active) = &mut self.active {
             active.hold_queue.update_behind(page, *socket);
@@ -32,7 +34,7 @@ impl Session {
             }
         }
         for event in page {
-            show(self.dialect_state, &account.profile.id, event, None, cx.output);
+            show(view, &account.profile.id, event, None, cx.output);
         }
         self.confirmation.note_page();
         self.confirmation.want(ConfirmationWanted::AtOnce, now, cx.rules.proof_interval);
@@ -45,7 +47,7 @@ impl Session {
 
     /// Sends held events that may leave, but no more at a time than a slow reader's outbox takes.
     pub(super) fn feed(&mut self, now: Instant, cx: &mut CallContext<'_>) {
-        let mut packets = 0;
+        let (view, mut packets) = (self.view(), 0);
         loop {
             let (Stage::In { account, .. }, Some(active)) = (&self.stage, &mut self.active) else { return };
             if let Some(Ended { event_seq, went_on }) = active.hold_queue.take_ended() {
@@ -58,9 +60,9 @@ impl Session {
             let Some(Released { event, had, kind }) = has_room.then(|| active.hold_queue.pop()).flatten() else { break };
             let viewer = &account.profile.id;
             let shown = match kind {
-                ReleasedKind::Shared => show(self.dialect_state, viewer, &event, had, cx.output),
-                ReleasedKind::Own => show_own(self.dialect_state, viewer, &event, had, cx.output),
-                ReleasedKind::InitialOffset => show_initial_offset(self.dialect_state, viewer, &event, cx.output),
+                ReleasedKind::Shared => show(view, viewer, &event, had, cx.output),
+                ReleasedKind::Own => show_own(view, viewer, &event, had, cx.output),
+                ReleasedKind::InitialOffset => show_initial_offset(view, viewer, &event, cx.output),
             };
             packets += shown;
             self.confirmation.note_event(&event, viewer, shown, now, cx.rules.proof_interval);

@@ -23,6 +23,8 @@ pub struct Rules {
     pub dialects: DialectSet,
     /// `STRICT_EVENTS`
     pub strict_events: bool,
+    /// `OFFSETS`
+    pub offsets: bool,
     /// `ALLOW_QUERY_TOKEN`
     pub allow_query_token: bool,
     /// `CONNECT_TIMEOUT`
@@ -62,6 +64,7 @@ impl Rules {
         Self {
             dialects,
             strict_events: config.strict_events,
+            offsets: config.offsets,
             allow_query_token: config.allow_query_token,
             connect_timeout: config.connect_timeout,
             ping_timeout: config.ping_timeout,
@@ -87,6 +90,7 @@ impl Rules {
         Self {
             dialects: DialectSet::all(),
             strict_events: false,
+            offsets: true,
             allow_query_token: false,
             connect_timeout: Duration::from_secs(45),
             ping_timeout: Duration::from_secs(20),

@@ -11,28 +11,34 @@ use crate::engineio::{Encoded, Output, RECORD_SEPARATOR};
 use crate::model::{Part, UserId};
 use crate::socketio::{encode_event, push_text_argument};
 
+/// The way in which a client is shown events.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    /// Its dialects.
+    pub dialect_state: DialectState,
+    /// Set if each event ends in its offset.
+    pub has_offsets: bool,
+}
+
 /// Returns an event's packets in each dialect that the client receives and that shows the event to `viewer`, without
 /// duplicates. An event worded by another server is the same in all.
-pub(super) fn encodings<'a>(
-    dialect_state: DialectState,
-    viewer: &UserId,
-    event: &'a Broadcast,
-) -> impl Iterator<Item = Cow<'a, Encoded>> {
-    encodings_in(dialect_state.receives_in(), dialect_state, viewer, event, None)
+pub(super) fn encodings<'a>(view: View, viewer: &UserId, event: &'a Broadcast) -> impl Iterator<Item = Cow<'a, Encoded>> {
+    encodings_in(view.dialect_state.receives_in(), view, viewer, event, None)
 }
 
 /// Does the same for some dialects, skipping the packets up to the last one that the client already has.
 fn encodings_in<'a>(
     dialects: DialectSet,
-    dialect_state: DialectState,
+    view: View,
     viewer: &UserId,
     event: &'a Broadcast,
     had: Option<Part>,
 ) -> impl Iterator<Item = Cow<'a, Encoded>> {
+    let View { dialect_state, has_offsets } = view;
     let had = had.max(event.had());
     let worded = match event.event() {
         Event::Emitted(emitted) if had.is_none_or(|had| usize::from(had.encoding) < WORDED) => {
-            event.encoding(WORDED, |event| encoded(encode_worded(emitted), event, WORDED, 0))
+            event.encoding(WORDED, has_offsets, |event| encoded(encode_worded(emitted), event, has_offsets, WORDED, 0))
         }
         _ => None,
     };
@@ -43,10 +49,10 @@ fn encodings_in<'a>(
             return None;
         }
         let shown = match name.and_then(|name| dialect.encode_named(event.event(), name)) {
-            Some(own) => Cow::Owned(encoded(own, event, dialect.index(), 0)?),
-            None => Cow::Borrowed(event.encoding(dialect.index(), |event| encode_in(dialect, event, 0))?),
+            Some(own) => Cow::Owned(encoded(own, event, has_offsets, dialect.index(), 0)?),
+            None => Cow::Borrowed(encoding_in(dialect, event, has_offsets)?),
         };
-        if seen.iter().any(|other| say_the_same(other, &shown, event.offset().is_some())) {
+        if seen.iter().any(|other| say_the_same(other, &shown, has_offsets && event.offset().is_some())) {
             return None;
         }
         seen.push(shown.clone());
@@ -55,7 +61,7 @@ fn encodings_in<'a>(
             Some(had) if dialect.index() == usize::from(had.encoding) => {
                 let packets = name.and_then(|name| dialect.encode_named(event.event(), name));
                 let packets = packets.or_else(|| dialect.encode(event.event()))?;
-                encoded(packets, event, dialect.index(), usize::from(had.packet) + 1).map(Cow::Owned)
+                encoded(packets, event, has_offsets, dialect.index(), usize::from(had.packet) + 1).map(Cow::Owned)
             }
             _ => Some(shown),
         }
@@ -63,13 +69,15 @@ fn encodings_in<'a>(
     worded.map(Cow::Borrowed).into_iter().chain(in_dialects)
 }
 
-fn encode_in(dialect: Dialect, event: &Broadcast, skipped: usize) -> Option<Encoded> {
-    encoded(dialect.encode(event.event())?, event, dialect.index(), skipped)
+/// Returns the encoding that all clients of a dialect share.
+fn encoding_in(dialect: Dialect, event: &Broadcast, has_offsets: bool) -> Option<&Encoded> {
+    let encode = |event: &Broadcast| encoded(dialect.encode(event.event())?, event, has_offsets, dialect.index(), 0);
+    event.encoding(dialect.index(), has_offsets, encode)
 }
 
-/// Encodes packets with their offsets, skipping the first few; `None` if none are left.
-fn encoded(mut packets: Packets, event: &Broadcast, encoding: usize, skipped: usize) -> Option<Encoded> {
-    for (place, packet) in packets.iter_mut().enumerate() {
+/// Encodes packets, each with its offset if wanted, skipping the first few; `None` if none are left.
+fn encoded(mut packets: Packets, event: &Broadcast, has_offsets: bool, encoding: usize, skipped: usize) -> Option<Encoded> {
+    for (place, packet) in packets.iter_mut().enumerate().filter(|_| has_offsets) {
         let part = Part { encoding: u8::try_from(encoding).unwrap_or(u8::MAX), packet: u16::try_from(place).unwrap_or(u16::MAX) };
         if let Some(offset) = event.offset_of(part) {
             push_text_argument(packet, &offset.to_string());
@@ -102,13 +110,8 @@ fn encode_worded(emitted: &Emitted) -> Packets {
 
 /// Sends an event, skipping the packets up to `had`, the last one that the client already has; returns the number of
 /// packets sent.
-pub(super) fn show(
-    dialect_state: DialectState,
-    viewer: &UserId,
-    event: &Broadcast,
-    had: Option<Part>,
-    output: &mut dyn Output,
-) -> usize {
+pub(super) fn show(view: View, viewer: &UserId, event: &Broadcast, had: Option<Part>, output: &mut dyn Output) -> usize {
+    let View { dialect_state, has_offsets } = view;
     if let Some(dialect) = dialect_state.receives_in().only()
         && had.max(event.had()).is_none()
         && event.name_for(viewer).is_none()
@@ -116,38 +119,28 @@ pub(super) fn show(
     {
         // The common case by far: a single dialect, in which all events are shown alike.
         let is_shown = dialect.shows(event.event(), viewer, dialect_state.has_requested(dialect));
-        let encoded = is_shown.then(|| event.encoding(dialect.index(), |event| encode_in(dialect, event, 0))).flatten();
+        let encoded = is_shown.then(|| encoding_in(dialect, event, has_offsets)).flatten();
         return send(encoded.map(Cow::Borrowed).into_iter(), viewer, output);
     }
-    send(encodings_in(dialect_state.receives_in(), dialect_state, viewer, event, had), viewer, output)
+    send(encodings_in(dialect_state.receives_in(), view, viewer, event, had), viewer, output)
 }
 
 /// Sends a message's event to the socket that sent it, in the dialects whose front ends take it for the confirmation;
 /// returns the number of packets sent.
-pub(super) fn show_own(
-    dialect_state: DialectState,
-    viewer: &UserId,
-    event: &Broadcast,
-    had: Option<Part>,
-    output: &mut dyn Output,
-) -> usize {
-    send(encodings_in(dialect_state.receives_in().confirming_by_event(), dialect_state, viewer, event, had), viewer, output)
+pub(super) fn show_own(view: View, viewer: &UserId, event: &Broadcast, had: Option<Part>, output: &mut dyn Output) -> usize {
+    send(encodings_in(view.dialect_state.receives_in().confirming_by_event(), view, viewer, event, had), viewer, output)
 }
 
-/// Sends the event that brings a client its first offset.
-pub(super) fn show_initial_offset(
-    dialect_state: DialectState,
-    viewer: &UserId,
-    initial_offset: &Broadcast,
-    output: &mut dyn Output,
-) -> usize {
-    let packets = show(dialect_state, viewer, initial_offset, None, output);
-    if packets == 0
-        && let Some(encoded) = encoded(Packets::from_buf([initial_offset_packet()]), initial_offset, 0, 0)
-    {
+/// Sends the event that brings a client its first offset; one that wants none gets what its dialects have to say.
+pub(super) fn show_initial_offset(view: View, viewer: &UserId, initial_offset: &Broadcast, output: &mut dyn Output) -> usize {
+    let packets = show(view, viewer, initial_offset, None, output);
+    if packets > 0 || !view.has_offsets {
+        return packets;
+    }
+    if let Some(encoded) = encoded(Packets::from_buf([initial_offset_packet()]), initial_offset, true, 0, 0) {
         output.send(&encoded);
     }
-    packets.max(1)
+    1
 }
 
 fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, output: &mut dyn Output) -> usize {
@@ -161,9 +154,9 @@ fn send<'a>(encodings: impl Iterator<Item = Cow<'a, Encoded>>, viewer: &UserId, 
 }
 
 /// Sends a volatile event; returns whether none of its packets was dropped.
-pub(super) fn show_volatile(dialect_state: DialectState, viewer: &UserId, event: &Broadcast, output: &mut dyn Output) -> bool {
+pub(super) fn show_volatile(view: View, viewer: &UserId, event: &Broadcast, output: &mut dyn Output) -> bool {
     let mut is_whole = true;
-    for encoded in encodings(dialect_state, viewer, event) {
+    for encoded in encodings(view, viewer, event) {
         debug!(user:% = viewer, event:% = event_name(&encoded); "event sent");
         is_whole &= output.send_volatile(&encoded);
     }

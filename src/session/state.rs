@@ -11,6 +11,7 @@ use super::console_side::ConsoleSide;
 use super::credentials::Handshake;
 use super::namespaces::CONSOLE;
 use super::rules::Rules;
+use super::showing::View;
 use crate::chat::Capabilities;
 use crate::dialect::{DialectSet, DialectState, RequestError};
 use crate::engineio::{ConnectionKey, Opening, Peer};
@@ -42,6 +43,8 @@ pub struct Session {
     pub(super) handshake: Handshake,
     pub(super) peer: Peer,
     pub(super) dialect_state: DialectState,
+    /// Set if its client understands connection state recovery: only then it is told of ids and offsets to return by.
+    pub(super) recovers: bool,
     /// Set if the client was authenticated by a cookie alone.
     pub(super) is_by_cookie: bool,
     /// Set once the server stops: nothing more is taken.
@@ -66,6 +69,7 @@ impl Session {
             handshake: Handshake::of(opening, rules.dialects.current(), rules.allow_query_token),
             peer: opening.peer,
             dialect_state: DialectState::new(rules.dialects.current(), DialectSet::EMPTY),
+            recovers: rules.offsets,
             is_by_cookie: false,
             is_stopping: false,
             has_asked_in: false,
@@ -121,6 +125,12 @@ impl Session {
     /// Records that a ping was queued behind everything sent so far.
     pub fn on_ping(&mut self) {
         self.confirmation.on_ping();
+    }
+
+    /// Returns the way in which it is shown events.
+    #[inline]
+    pub(super) fn view(&self) -> View {
+        View { dialect_state: self.dialect_state, has_offsets: self.recovers }
     }
 
     pub(super) fn active(&mut self) -> &mut Active {

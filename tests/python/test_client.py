@@ -142,6 +142,56 @@ class Talking(unittest.IsolatedAsyncioTestCase):
         payload, offset = await asyncio.wait_for(told, LIMIT)
         self.assertEqual((payload["message"]["content"], type(offset)), ("Hello!", str))
 
+    async def test_without_recovery_every_handler_runs_with_the_payload_alone(self):
+        declined = {"auth": lambda user: {"token": token(user), "recovery": False}, "query": lambda user: {"token": token(user)}}
+        for name, transports in TRANSPORTS.items():
+            for way, auth_of in declined.items():
+                with self.subTest(f"{name} {way}"):
+                    users = [f"{who}-plain-{name}-{way}" for who in ("ann", "bob")]
+                    url = self.url if way == "auth" else f"{self.url}?recovery=false"
+                    ran, heard = [], asyncio.Event()
+                    ann, bob = socketio.AsyncClient(), socketio.AsyncClient(reconnection_delay=0.1, randomization_factor=0)
+                    for client, user in zip((ann, bob), users):
+                        for event in ("connected", "message:new", "directMessage", "message:receive", "new_message"):
+                            # One parameter: with another argument python-socketio raises TypeError and never runs it.
+                            async def handler(data, event=event, client=client):
+                                if client is bob:
+                                    ran.append(event)
+                                    heard.set()
+                            client.on(event, handler)
+                        client.on("recovery:seed", lambda *_: ran.append("recovery:seed"))
+                        await client.connect(url, auth=auth_of(user), transports=transports, wait_timeout=LIMIT)
+                        self.addAsyncCleanup(client.shutdown)
+
+                    async def until(count):
+                        while len(ran) < count:
+                            heard.clear()
+                            await asyncio.wait_for(heard.wait(), LIMIT)
+
+                    message = {"recipientId": users[1], "content": "Hello!"}
+                    self.assertTrue((await ann.call("send_direct_message", message, timeout=LIMIT))["success"])
+                    await until(5)
+                    self.assertEqual(sorted(ran), sorted(["connected", "message:new", "directMessage", "message:receive", "new_message"]))
+
+    async def test_without_recovery_what_was_missed_comes_at_the_return(self):
+        for name, transports in TRANSPORTS.items():
+            with self.subTest(name):
+                users, told = [f"{who}-cut-{name}" for who in ("ann", "bob")], asyncio.Queue()
+                ann, bob = socketio.AsyncClient(), socketio.AsyncClient(reconnection=False)
+
+                async def handler(data):
+                    told.put_nowait(data["message"]["content"])
+                bob.on("new_message", handler)
+                for client, user in zip((ann, bob), users):
+                    auth = {"token": token(user), "dialect": "messenger", "recovery": False}
+                    await client.connect(self.url, auth=auth, transports=transports, wait_timeout=LIMIT)
+                    self.addAsyncCleanup(client.shutdown)
+                await bob.eio.disconnect(abort=True)
+                self.assertTrue((await ann.call("send_direct_message", {"recipientId": users[1], "content": "meanwhile"}, timeout=LIMIT))["success"])
+                auth = {"token": token(users[1]), "dialect": "messenger", "recovery": False}
+                await bob.connect(self.url, auth=auth, transports=transports, wait_timeout=LIMIT)
+                self.assertEqual(await asyncio.wait_for(told.get(), LIMIT), "meanwhile")
+
     async def test_the_bot_of_the_documents_answers(self):
         with open(os.path.join(os.path.dirname(__file__), "../../docs/bots.md")) as page:
             program = page.read().split("```python\n")[1].split("```")[0].replace("http://localhost:3000", self.url)

@@ -12,7 +12,7 @@ const RESTLESS_MS: i64 = 2_000;
 
 impl Broker {
     pub(in crate::chat) fn disconnect(&mut self, message: Disconnect) {
-        let Disconnect { connection, on_purpose, reason, confirmed, left } = message;
+        let Disconnect { connection, on_purpose, may_return, reason, confirmed, left } = message;
         self.sessions.end_connect(&connection);
         self.on_confirmed(connection, confirmed);
         if !self.sessions.contains(&connection) {
@@ -21,7 +21,7 @@ impl Broker {
             }
             return;
         }
-        let may_resume = !on_purpose && !self.work.is_draining && reason != CloseReason::ParseError;
+        let may_resume = may_return && !on_purpose && !self.work.is_draining && reason != CloseReason::ParseError;
         let Some(id) = self.drop_connection(connection, reason, may_resume, left) else { return };
         self.note_absent(&id, on_purpose);
         self.carry_on(&id);

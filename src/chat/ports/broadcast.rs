@@ -28,12 +28,33 @@ pub struct Broadcast {
     had: Option<Part>,
     confirmation_wanted: ConfirmationWanted,
     shown_live_to: Option<SocketId>,
+    encodings: Encodings,
+    /// The same without offsets; made by the first client that wants none.
+    bare: OnceLock<Box<Encodings>>,
+}
+
+/// A room for each encoding.
+#[derive(Debug, Default)]
+struct Encodings {
     /// Those of the compiled dialects.
-    encodings: [Room; FIXED_ENCODINGS],
+    fixed: [Room; FIXED_ENCODINGS],
     /// That of an event which is worded already.
     worded: Room,
     /// Those of all other dialects, if any is needed.
     further: OnceLock<Box<[Room]>>,
+}
+
+impl Encodings {
+    fn room(&self, index: usize) -> Option<&Room> {
+        match self.fixed.get(index) {
+            Some(room) => Some(room),
+            None if index == WORDED => Some(&self.worded),
+            None => {
+                let further = self.further.get_or_init(|| (FIXED_ENCODINGS..ENCODINGS).map(|_| Room::new()).collect());
+                further.get(index - FIXED_ENCODINGS)
+            }
+        }
+    }
 }
 
 /// Urgency with which somebody waits to hear that an event has arrived.
@@ -62,9 +83,8 @@ impl Broadcast {
             had: None,
             confirmation_wanted: ConfirmationWanted::No,
             shown_live_to: None,
-            encodings: Default::default(),
-            worded: Room::new(),
-            further: OnceLock::new(),
+            encodings: Encodings::default(),
+            bare: OnceLock::new(),
         }
     }
 
@@ -168,17 +188,11 @@ impl Broadcast {
         self.names.iter().find(|(owner, _)| owner == viewer).map(|(_, name)| &**name)
     }
 
-    /// Its encoding number `index`, made by `encode` where nobody did before; `None` where that dialect cannot show it.
-    pub fn encoding(&self, index: usize, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
-        let room = match self.encodings.get(index) {
-            Some(room) => room,
-            None if index == WORDED => &self.worded,
-            None => {
-                let further = self.further.get_or_init(|| (FIXED_ENCODINGS..ENCODINGS).map(|_| Room::new()).collect());
-                further.get(index - FIXED_ENCODINGS)?
-            }
-        };
-        room.get_or_init(|| encode(self)).as_ref()
+    /// Its encoding number `index`, with or without offsets, made by `encode` where nobody did before; `None` where that
+    /// dialect cannot show it.
+    pub fn encoding(&self, index: usize, has_offsets: bool, encode: impl FnOnce(&Self) -> Option<Encoded>) -> Option<&Encoded> {
+        let encodings = if has_offsets || self.offset.is_none() { &self.encodings } else { self.bare.get_or_init(Box::default) };
+        encodings.room(index)?.get_or_init(|| encode(self)).as_ref()
     }
 
     /// The memory that it takes as long as it is kept, about.

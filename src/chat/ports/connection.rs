@@ -114,6 +114,8 @@ pub struct Disconnect {
     pub connection: ConnectionKey,
     /// Set if the client left on purpose: then its user is offline at once.
     pub on_purpose: bool,
+    /// Set if the client may come back to its session.
+    pub may_return: bool,
     /// For the log.
     pub reason: CloseReason,
     /// Mark up to which the client surely has all that it was sent.

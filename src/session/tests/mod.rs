@@ -75,6 +75,7 @@ struct Spy {
     drained: usize,
     fell_behind: Vec<i64>,
     disconnects: Vec<(bool, CloseReason)>,
+    may_return: Vec<bool>,
     left: Vec<LeftBehind>,
     upgrades: usize,
     console: Vec<ConsoleAct>,
@@ -131,6 +132,7 @@ impl Broker for Spy {
 
     fn disconnect(&mut self, message: Disconnect) {
         self.disconnects.push((message.on_purpose, message.reason));
+        self.may_return.push(message.may_return);
         self.confirmed = message.confirmed;
         self.left.push(message.left);
     }

@@ -58,6 +58,55 @@ fn every_packet_of_an_event_bears_its_own_offset() {
 }
 
 #[test]
+fn a_client_without_recovery_is_told_of_none() {
+    let wish = r#"{"token":"ann","recovery":false,"pid":"pppppppppppppppppppp","offset":"e1.0.3.20.7"}"#;
+    let off = || Rules { offsets: false, ..rules() };
+    for (rules, auth) in [(rules(), wish), (off(), r#"{"token":"ann"}"#), (off(), r#"{"token":"ann","recovery":true}"#)] {
+        let mut case = Case::open(rules, &Opening::default());
+        case.text(&format!("0{auth}"));
+        let connect = case.broker.connects.last().unwrap();
+        assert_eq!((connect.back_to, connect.offset), (None, None));
+        let socket = connect.socket;
+        case.admit(None, false);
+        assert_eq!(case.sent(), [format!(r#"40{{"sid":"{socket}"}}"#)]);
+        let event = numbered_event(6, "one");
+        let mut other = Case::joined();
+        let hear = |case: &mut Case| case.with(|session, now, cx| session.on_shared(&event, now.instant, cx));
+        hear(&mut other);
+        hear(&mut case);
+        hear(&mut other);
+        let bare = case.sent();
+        assert!(bare.len() == 1 && bare[0].ends_with("}]"), "{bare:?}");
+        assert_eq!(other.sent(), vec![bare[0].replace("}]", r#"},"e1.0.3.20.6"]"#); 2], "others have theirs, as before");
+        case.close(CloseReason::PingTimeout);
+        assert_eq!(case.broker.may_return, [false]);
+    }
+    let mut case = Case::joined();
+    case.close(CloseReason::PingTimeout);
+    assert_eq!(case.broker.may_return, [true]);
+}
+
+#[test]
+fn a_client_without_recovery_is_told_who_it_is_all_the_same() {
+    let mut case = Case::open(rules_of_all(), &Opening::default());
+    case.text(r#"0{"token":"ann","recovery":"false"}"#);
+    let socket = case.broker.connects[0].socket;
+    case.admit(None, false);
+    let connected = format!(r#"42["connected",{{"userId":"ann","socketId":"{socket}"}}]"#);
+    assert_eq!(case.sent(), [format!(r#"40{{"sid":"{socket}"}}"#), connected]);
+}
+
+#[test]
+fn a_wish_for_recovery_is_true_or_false() {
+    let mut case = Case::open(rules(), &Opening::default());
+    case.text(r#"0{"token":"ann","recovery":"no"}"#);
+    let refused = r#"44{"message":"Invalid recovery: neither true nor false","data":{"code":"INVALID_PAYLOAD","status":400}}"#;
+    assert_eq!(case.sent(), [refused]);
+    case.text(r#"0{"token":"ann","recovery":true}"#);
+    assert_eq!(case.broker.connects.len(), 1, "it may try again");
+}
+
+#[test]
 fn who_was_here_before_says_where() {
     let mut case = Case::open(rules(), &Opening::default());
     let pid = private_id("ann");

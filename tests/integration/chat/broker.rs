@@ -95,7 +95,8 @@ impl Handler<ToWorker> for Ears {
                 // As a connection does when the server closes it.
                 let (connection, reason) = (ConnectionKey { worker: 0, slot }, CloseReason::Disconnected);
                 let on_purpose = left == LeftBehind::Dropped;
-                self.broker.do_send(Disconnect { connection, on_purpose, reason, confirmed: Watermark::Nothing, left });
+                let confirmed = Watermark::Nothing;
+                self.broker.do_send(Disconnect { connection, on_purpose, may_return: true, reason, confirmed, left });
             }
             self.heard.send((slot, word)).unwrap();
             if told.sent != before && self.answer.load(Ordering::SeqCst) {
@@ -276,7 +277,8 @@ impl Broker {
     }
 
     pub async fn disconnect_for(&mut self, socket: Socket, on_purpose: bool, reason: CloseReason, left: LeftBehind) {
-        let gone = Disconnect { connection: socket.0, on_purpose, reason, confirmed: Watermark::Nothing, left };
+        let (connection, confirmed) = (socket.0, Watermark::Nothing);
+        let gone = Disconnect { connection, on_purpose, may_return: true, reason, confirmed, left };
         self.addr.send(gone).await.unwrap();
     }
 

@@ -257,7 +257,9 @@ async fn the_last_word_of_a_connection_counts() {
     broker.ask(ann, direct("bob", "hello")).await.unwrap();
     let confirmed = Watermark::Event(last_event_seq(&mut broker, bob).await);
     let reason = CloseReason::PingTimeout;
-    broker.addr.send(Disconnect { connection: bob.0, on_purpose: true, reason, confirmed, left: nothing_left() }).await.unwrap();
+    let (connection, left) = (bob.0, nothing_left());
+    let gone = Disconnect { connection, on_purpose: true, may_return: false, reason, confirmed, left };
+    broker.addr.send(gone).await.unwrap();
     assert_eq!(received(&mut broker, ann).await, ["bob"]);
     let (_, catches_up) = knock(&mut broker, "bob").await;
     assert!(!catches_up);

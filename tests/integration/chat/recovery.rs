@@ -186,7 +186,14 @@ async fn what_a_ping_has_confirmed_need_not_be_kept() {
         event_seq = last;
     }
     let reason = CloseReason::PingTimeout;
-    let gone = |connection, confirmed| Disconnect { connection, on_purpose: false, reason, confirmed, left: nothing_left() };
+    let gone = |connection, confirmed| Disconnect {
+        connection,
+        on_purpose: false,
+        may_return: true,
+        reason,
+        confirmed,
+        left: nothing_left(),
+    };
     broker.addr.send(gone(bob.0, Watermark::Event(event_seq))).await.unwrap();
     let (bob, _, missed) = resume_session(&mut broker, "bob", known).await;
     assert_eq!(missed, Some(vec![]), "its own offset is older than what is kept");
@@ -195,6 +202,18 @@ async fn what_a_ping_has_confirmed_need_not_be_kept() {
     }
     broker.addr.send(gone(bob.0, Watermark::Nothing)).await.unwrap();
     assert_eq!(resume_session(&mut broker, "bob", known).await.2, None, "nothing proves the second nine");
+}
+
+#[actix::test]
+async fn a_session_that_its_client_cannot_return_to_is_not_kept() {
+    for may_return in [true, false] {
+        let mut broker = Broker::new().await;
+        let (bob, known) = come(&mut broker, "bob").await;
+        let (connection, reason, confirmed) = (bob.0, CloseReason::PingTimeout, Watermark::Nothing);
+        let gone = Disconnect { connection, on_purpose: false, may_return, reason, confirmed, left: nothing_left() };
+        broker.addr.send(gone).await.unwrap();
+        assert_eq!(resume_session(&mut broker, "bob", known).await.2.is_some(), may_return);
+    }
 }
 
 #[actix::test]

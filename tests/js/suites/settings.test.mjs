@@ -68,6 +68,7 @@ const PROVED_IN = {
   TYPING_TTL: 'messenger',
   CONNECT_TIMEOUT: 'overload',
   RECOVERY_TTL: 'recovery',
+  OFFSETS: 'offsets',
   PERMESSAGE_DEFLATE: 'deflate',
   MAX_SOCKETS_PER_USER: 'bad-input',
   MAX_SOCKETS_PER_ADDRESS: 'overload',
