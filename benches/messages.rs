@@ -178,8 +178,9 @@ impl Reader {
         let connect = format!(r#"0{{"token":"bob","dialect":"{dialect}"}}"#);
         reader.with(rules, |session, now, cx| session.on_text(&connect, now, cx));
         if let Some(Connect { socket, pid, .. }) = reader.broker.connect.take() {
-            let initial_offset =
-                Arc::new(Broadcast::new(Event::Connected { user: user("bob"), socket }).with_initial_offset(offset(5)));
+            let initial_offset = Arc::new(
+                Broadcast::new(Event::Connected { user: user("bob"), socket, token: None }).with_initial_offset(offset(5)),
+            );
             let admission = Admission {
                 account: account("bob"),
                 expires_at: None,

@@ -5,6 +5,7 @@ mod dialect_files;
 mod error;
 mod figures;
 mod files;
+mod guests;
 mod issuer_keys;
 mod options;
 mod retention;
@@ -140,6 +141,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let dialects = DialectSet::enabled(&config.dialects).map_err(AppError::because)?;
     let secrets = crate::auth::token_secrets(&config).map_err(AppError::because)?;
     let tokens = TokenKeys::new(&secrets, config.require_exp, config.token_ttl).with_max_age(config.token_max_age);
+    let tokens = tokens.with_guests(config.anonymous_users);
     let trust = Trust::of(&config).map_err(AppError::because)?;
     let tokens = Arc::new(tokens.trusting(&trust).map_err(AppError::because)?);
     let upload_dir = config.data_dir.join("uploads");
@@ -226,6 +228,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         let (chat, config, tokens, feed) = (chat.clone(), config.clone(), tokens.clone(), feed.clone());
         let (meter, refusals) = (broker_meter.clone(), refusals.clone());
         let begun = begun.clone();
+        let guests = config.anonymous_users.then(|| guests::makers(&tokens));
         move |worker, deliveries: Counted<chat::ToWorker>| {
             let broker = chat();
             begun.send_replace(Some(broker.clone()));
@@ -243,10 +246,16 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
                 hook.do_send(RegisterWorker { worker, deliveries: deliveries.clone() });
             }
             broker.do_send(RegisterWorker { worker, deliveries });
+            let guests = guests.clone();
             let keys = tokens.clone();
             let rules = Rules::of(&config, dialects, Box::new(move |token, now| keys.verify_all_but_expiry(token, now)));
-            let rules =
-                Rules { feed: feed.clone(), has_console: console.is_some(), note_refusal: refusals.clone().noting(), ..rules };
+            let rules = Rules {
+                feed: feed.clone(),
+                guests,
+                has_console: console.is_some(),
+                note_refusal: refusals.clone().noting(),
+                ..rules
+            };
             let recipients = Recipients {
                 hook: hook.clone().map(Addr::recipient),
                 forwarder: forwarder.clone().map(Addr::recipient),
@@ -295,6 +304,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let chat = chat_begun.wait_for(Option::is_some).await.map_err(AppError::because)?.clone();
     let chat = chat.ok_or_else(|| AppError("the broker did not begin".to_owned()))?;
     changed_accounts::begin(store.clone(), chat.clone(), draining.clone());
+    guests::begin(&config, store.clone(), Chat::new(&chat), draining.clone());
     retention::begin(&config, store.clone(), chat.clone(), draining.clone());
     let (demo_store, demo_chat, offers_demo, web_chat) = (store.clone(), Chat::new(&chat), config.offers_demo(), config.web_chat);
     actix::spawn(async move { web::end_old_demo(&demo_store, &demo_chat, offers_demo, web_chat).await });

@@ -17,7 +17,7 @@ fn shown(account: &Account) -> Value {
     let Profile { id, username, full_name, avatar, email, role } = &*account.profile;
     json!({
         "id": id, "username": username, "fullName": full_name, "avatar": avatar, "email": email, "role": role.as_str(),
-        "disabled": account.disabled,
+        "disabled": account.disabled, "guest": id.is_guest(),
     })
 }
 
@@ -61,6 +61,9 @@ pub(super) async fn create_user(
         None => UserId::parse(&Uuid::now_v7().to_string()).map_err(HttpError::internal)?,
     };
     let role = role(&body)?.unwrap_or_default();
+    if id.begins_as_guest() && state.settings.anonymous_users {
+        return Err(HttpError::invalid("id"));
+    }
     if find_stored(&state.store, &id).await?.is_some() {
         return Err(HttpError::conflict("This id is taken"));
     }
@@ -119,6 +122,9 @@ pub(super) async fn change_user(
     let password_hash = password_hash(&fields, &body, &passwords, &origin).await?;
     let AccountFields { username, email, full_name, password: _ } = fields;
     let nothing = AccountChange::of(user.clone(), Timestamp::now());
+    if user.is_guest() && role == Some(UserRole::Admin) {
+        return Err(HttpError::forbidden("A guest cannot be an administrator"));
+    }
     let change = AccountChange { username, email, full_name, role, disabled, password_hash, ..nothing };
     let account = change_account(&state, change).await?;
     let done = match disabled {

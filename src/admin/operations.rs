@@ -278,7 +278,8 @@ fn account(generator: &mut SchemaGenerator) -> Schema {
         "properties": {
             "id": id, "username": { "type": "string" }, "fullName": text(), "avatar": text(), "email": text(), "role": role,
             "disabled": { "type": "boolean" },
+            "guest": { "type": "boolean" },
         },
-        "required": ["id", "username", "fullName", "avatar", "email", "role", "disabled"],
+        "required": ["id", "username", "fullName", "avatar", "email", "role", "disabled", "guest"],
     })
 }

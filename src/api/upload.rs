@@ -32,6 +32,9 @@ pub(super) async fn upload(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
+    if user.id().is_guest() {
+        return Err(HttpError::forbidden("Guests cannot upload files"));
+    }
     let limit = match state.settings.uploads.max_bytes {
         0 => u64::MAX,
         limit => limit,

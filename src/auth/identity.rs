@@ -40,6 +40,11 @@ impl std::fmt::Debug for FoundToken {
 }
 
 impl FoundToken {
+    /// Makes a token of a text of `auth`; `None` if it is empty.
+    pub fn of_auth(text: &str) -> Option<Self> {
+        Self::new(text, TokenPlace::Auth)
+    }
+
     fn new(text: &str, place: TokenPlace) -> Option<Self> {
         let text = bare_token(text);
         (!text.is_empty()).then(|| Self { text: text.into(), place })

@@ -252,7 +252,7 @@ async fn delete(store: &Store, name: &str, is_confirmed: bool) -> Result<(), Cli
     if !is_confirmed && !database::confirms(&format!("Delete {username}, for good?")) {
         return Err(CliError(format!("{username} stays; to delete without confirmation, give --yes")));
     }
-    let write = Write::DeleteUser { user: account.profile.id.clone(), deleted_at: Timestamp::now() };
+    let write = Write::DeleteUser { user: account.profile.id.clone(), deleted_at: Timestamp::now(), keeps_name: false };
     store.write(write).await.map_err(|error| failed(&error))?;
     note(store, "user delete", account.profile.id.as_str()).await?;
     print(&format!("deleted {username}\n"))

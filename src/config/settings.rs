@@ -13,6 +13,7 @@ use super::kind::{
     Count, Files, Flag, Folder, Hidden, HiddenKeys, Kept, Kind, Length, Optional, Parsed, Proxies, Size, Text, Texts,
 };
 use super::log_filter::LogFilter;
+use super::namespaces::Namespaces;
 use super::scopes::KeyScopes;
 use super::secret::{ApiKey, Secret};
 use super::tokens::{Audience, KeyAddresses, USER_CLAIMS};
@@ -205,6 +206,10 @@ settings! {
         /// Creates unknown users from valid tokens, and updates them from newer ones; only then does a token's role
         /// count.
         auto_provision_users: bool = false, "AUTO_PROVISION_USERS", Flag;
+        /// Lets in clients without a token as guests, by a name of their choice.
+        anonymous_users: bool = false, "ANONYMOUS_USERS", Flag;
+        /// Time without a socket after which a guest is gone.
+        guest_ttl: Duration = DAY, "GUEST_TTL", Length::at_least(SECOND);
         /// Accepts a token in the query, `?token=`.
         allow_query_token: bool = false, "ALLOW_QUERY_TOKEN", Flag;
         /// Keys that give servers administrator rights (`X-API-Key`), comma-separated; `NAME:KEY` names one for the
@@ -226,6 +231,8 @@ settings! {
         dialect_files: Vec<PathBuf> = Vec::new(), "DIALECT_FILES", Files;
         /// Answers unknown events with an error even if the sender expects no ack.
         strict_events: bool = false, "STRICT_EVENTS", Flag;
+        /// Names of other namespaces that mean `/`, comma-separated, such as `/chat`.
+        namespaces: Namespaces = Namespaces::default(), "NAMESPACES", Parsed::new();
         /// Users who see that somebody is online: `everyone`, or `contacts` (those who share a conversation).
         presence_scope: PresenceScope = PresenceScope::Everyone, "PRESENCE_SCOPE", Parsed::new();
         /// Number of online users above which `everyone` acts as `contacts`.

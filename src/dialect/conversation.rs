@@ -175,7 +175,7 @@ impl Vocabulary for Conversation {
 
     fn encode(&self, event: &Event) -> Option<Packets> {
         let text = match event {
-            Event::Connected { user, socket } => packet("connected", &Connected { user_id: user, socket_id: socket }),
+            Event::Connected { user, socket, token: _ } => packet("connected", &Connected { user_id: user, socket_id: socket }),
             Event::Message { message, kind: _, recipient: _ } => packet("message:new", &MessageView::of(message)?),
             Event::MessageUpdated { message, kind: _, recipient: _ } => packet("message:updated", &Updated::of(message)?),
             Event::MessageDeleted { message, conversation, kind: _, deleted_at: _ } => {

@@ -272,7 +272,7 @@ fn the_other_events_are_shown_whole() {
     };
     for (event, expected) in [
         (
-            Event::Connected { user: user("ann"), socket: SocketId::parse("0123456789abcdefghij").unwrap() },
+            Event::Connected { user: user("ann"), socket: SocketId::parse("0123456789abcdefghij").unwrap(), token: None },
             r#"42["connected",{"userId":"ann","socketId":"0123456789abcdefghij"}]"#,
         ),
         (

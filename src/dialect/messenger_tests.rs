@@ -346,7 +346,7 @@ fn there_are_no_words_for_the_rest() {
             client_message_id: None,
             at_once: true,
         },
-        Event::Connected { user: user("bob"), socket: SocketId::parse("0123456789abcdefghij").unwrap() },
+        Event::Connected { user: user("bob"), socket: SocketId::parse("0123456789abcdefghij").unwrap(), token: None },
     ] {
         assert_eq!(Messenger.encode(&event), None, "{event:?}");
     }

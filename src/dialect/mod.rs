@@ -30,7 +30,7 @@ mod vocabulary;
 
 pub use self::agent::agent_exchanges;
 pub use self::asyncapi::asyncapi;
-pub use self::common::initial_offset_packet;
+pub use self::common::{guest_packet, initial_offset_packet};
 pub use self::connect_error::{ConnectError, ConnectRefusal, connect_error};
 pub use self::content::{KnownType, known_type};
 pub use self::conversation::{ConversationView, NOTIFICATION_EVENT, NotificationView};

@@ -147,6 +147,32 @@ uuid_id! {
     NotificationId
 }
 
+/// Start of the ids of guests.
+const GUEST: &str = "guest:";
+/// Length of the random part of a guest's id: 15 bytes in URL-safe base64.
+const GUEST_RANDOM: usize = 20;
+
+impl UserId {
+    /// Makes a guest's id of 20 random characters of URL-safe base64.
+    ///
+    /// # Errors
+    /// [`InvalidId`] for every other text.
+    pub fn of_guest(random: &str) -> Result<Self, InvalidId> {
+        Self::parse(&format!("{GUEST}{random}")).ok().filter(Self::is_guest).ok_or(InvalidId)
+    }
+
+    /// Returns whether it begins as guests' ids do.
+    pub fn begins_as_guest(&self) -> bool {
+        self.as_str().starts_with(GUEST)
+    }
+
+    /// Returns whether it is a guest's: a user without an account.
+    pub fn is_guest(&self) -> bool {
+        let is_random = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_');
+        self.as_str().strip_prefix(GUEST).is_some_and(|rest| rest.len() == GUEST_RANDOM && rest.bytes().all(is_random))
+    }
+}
+
 impl MessageId {
     /// Returns the id of the message that `sender` calls `client_message_id`: the same for every retry, even after a
     /// crash.

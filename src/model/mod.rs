@@ -25,4 +25,4 @@ pub use self::notification::Notification;
 pub use self::offset::{ChangesNotified, Epoch, Offset, OffsetKind};
 pub use self::part::{FIXED_ENCODINGS, Part, name_encoding};
 pub use self::timestamp::Timestamp;
-pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, name_of_id, numbered_name};
+pub use self::user::{Account, ChosenStatus, Description, MODEL_USER, Profile, UserRole, marked_name, name_of_id, numbered_name};

@@ -130,6 +130,13 @@ pub fn numbered_name(username: &str, number: u64) -> String {
     kept + &number
 }
 
+/// Returns a guest's name that says so, for when an account is shown under the name itself.
+pub fn marked_name(username: &str) -> String {
+    const MARK: &str = " (guest)";
+    let kept: String = username.chars().take(USERNAME_MAX.saturating_sub(MARK.len())).collect();
+    kept + MARK
+}
+
 /// Profile fields stated by a source that makes users, such as a foreign token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {

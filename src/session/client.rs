@@ -7,6 +7,7 @@ use actix::Recipient;
 use bytes::Bytes;
 
 use super::call_context::{CallContext, Now};
+use super::namespaces::{NAMESPACE, Renaming};
 use super::ports::{AskConnect, AtConsole, Broker, ForwardEvent, KeysWanted};
 use super::publishing::Publisher;
 use super::rules::Rules;
@@ -155,8 +156,8 @@ impl Client {
     /// Calls the session with its context.
     fn with<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
-        if rules.feed.is_watched() {
-            return self.with_watchers(out, act);
+        if rules.feed.is_watched() || self.session.is_elsewhere() {
+            return self.with_more(out, act);
         }
         act(&mut self.session, &mut CallContext { rules, output: out, broker: &mut broker })
     }
@@ -164,7 +165,15 @@ impl Client {
     /// A function of its own, because otherwise every delivery would pay for its stack frame.
     #[cold]
     #[inline(never)]
-    fn with_watchers<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
+    fn with_more<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
+        let context = self.context.clone();
+        match self.session.namespace(context.rules()) {
+            NAMESPACE => self.watched(out, act),
+            name => self.watched(&mut Renaming::new(out, name), act),
+        }
+    }
+
+    fn watched<T>(&mut self, out: &mut dyn Output, act: impl FnOnce(&mut Session, &mut CallContext<'_>) -> T) -> T {
         let (rules, mut broker) = (self.context.rules(), self.context.recipients());
         let (before, mut publisher) = (self.session.who(), Publisher::new(out));
         let done = act(&mut self.session, &mut CallContext { rules, output: &mut publisher, broker: &mut broker });

@@ -2,14 +2,16 @@
 use serde_json::value::RawValue;
 
 use super::call_context::{CallContext, Now};
-use super::credentials::{find_pin, find_recovery, find_return, keys_of};
-use super::namespaces::{CONSOLE, NAMESPACE};
+use super::credentials::{Keys, find_pin, find_recovery, find_return, keys_of};
+use super::guests::{Guests, Identified};
+use super::namespaces::{CONSOLE, NAMESPACE, NamespaceName};
 use super::ports::{AskConnect, KeysWanted};
+use super::rules::Rules;
 use super::showing::{show, show_initial_offset};
 use super::state::{Session, Stage};
-use crate::auth::{AuthError, Claims, TokenError, TokenPlace, find_connect_token};
+use crate::auth::{AuthError, TokenError, TokenPlace, find_connect_token};
 use crate::chat::{Admission, Broadcast, Connect, ConnectVerdict, Event, RefusedConnect, ResumeData, Watermark};
-use crate::dialect::{ConnectRefusal, DialectState, connect_error};
+use crate::dialect::{ConnectRefusal, DialectState, connect_error, guest_packet};
 use crate::engineio::{CloseReason, Encoded};
 use crate::logging::{RefusalKind, RefusalNote};
 use crate::model::{PrivateId, SocketId, UserId};
@@ -21,17 +23,21 @@ impl Session {
         if namespace == CONSOLE && cx.rules.has_console {
             return self.enter_console(auth, cx);
         }
-        if namespace != NAMESPACE {
+        let Some(name) = NamespaceName::find(namespace, &cx.rules.namespaces) else {
             // The protocol has no field for an id in this packet.
             let refusal = self.refusal(RefusalKind::Connect, "INVALID_NAMESPACE", "Invalid namespace");
             cx.rules.note(RefusalNote { event: Some(namespace), ..refusal });
             let text = socketio::encode_connect_error(namespace, "Invalid namespace", None);
             self.protocol.forget_connecting(namespace);
             return cx.output.send(&Encoded::text(&text));
-        }
+        };
         if !matches!(self.stage, Stage::Out) {
-            return cx.output.close(CloseReason::ForcedClose);
+            if name == self.namespace {
+                return cx.output.close(CloseReason::ForcedClose);
+            }
+            return self.refuse_second(namespace, cx);
         }
+        self.namespace = name;
         let rules = cx.rules;
         let enabled = rules.dialects.current();
         let keys = keys_of(auth);
@@ -43,15 +49,24 @@ impl Session {
             return self.refuse(ConnectRefusal::BadRecovery, None, cx);
         };
         self.recovers = rules.offsets && recovers;
-        let found = find_connect_token(auth, self.handshake.token.as_deref());
-        let verified = found.and_then(|found| (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)));
+        let verified = self.identify(auth, &keys, rules, now);
+        if let (Ok((_, _, Some(guest))), Some(guests)) = (&verified, &rules.guests)
+            && guest.is_new
+            && !(guests.may_come)(self.peer.address, now.instant)
+        {
+            rules.note(self.refusal(RefusalKind::Connect, "RATE_LIMITED", "too many new guests of this address"));
+            return cx.output.close(CloseReason::Unavailable);
+        }
         match verified {
             // New keys of an issuer must not cause refusals. `CONNECT_TIMEOUT` limits the wait.
             Err(TokenError::KeyUnknown) => {
                 self.stage = Stage::Verifying { auth: auth.map(ToOwned::to_owned) };
                 cx.broker.keys_wanted(KeysWanted { connection: self.key });
             }
-            verified if rules.asks_connect => self.ask_hook(verified.ok().map(|(claims, _)| claims.user), auth, cx),
+            verified if rules.asks_connect => {
+                let proven = verified.ok().filter(|(.., guest)| guest.as_ref().is_none_or(|guest| !guest.is_new));
+                self.ask_hook(proven.map(|(claims, ..)| claims.user), auth, cx);
+            }
             verified => self.come_in(verified, auth, now, cx),
         }
     }
@@ -76,13 +91,10 @@ impl Session {
         let auth = auth.take();
         self.stage = Stage::Out;
         let verified = match verdict {
-            ConnectVerdict::Allowed => {
-                let found = find_connect_token(auth.as_deref(), self.handshake.token.as_deref());
-                found.and_then(|found| (cx.rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place)))
-            }
+            ConnectVerdict::Allowed => self.identify(auth.as_deref(), &keys_of(auth.as_deref()), cx.rules, now),
             ConnectVerdict::Named(claims) => {
                 let place = if auth.is_some() { TokenPlace::Bearer } else { TokenPlace::Cookie };
-                Ok((*claims, place))
+                Ok((*claims, place, None))
             }
             ConnectVerdict::Refused(refusal) => return self.refuse(ConnectRefusal::Hook(*refusal), None, cx),
             ConnectVerdict::Failed => return self.refuse(ConnectRefusal::HookFailed, None, cx),
@@ -90,17 +102,11 @@ impl Session {
         self.come_in(verified, auth.as_deref(), now, cx);
     }
 
-    /// Asks the broker to admit the client, as whom its token or the hook says it is.
-    fn come_in(
-        &mut self,
-        verified: Result<(Claims, TokenPlace), TokenError>,
-        auth: Option<&RawValue>,
-        now: Now,
-        cx: &mut CallContext<'_>,
-    ) {
+    /// Asks the broker to admit the client, as whom its token or the hook says it is, or as a guest.
+    fn come_in(&mut self, verified: Result<Identified, TokenError>, auth: Option<&RawValue>, now: Now, cx: &mut CallContext<'_>) {
         let rules = cx.rules;
         match verified {
-            Ok((claims, place)) => {
+            Ok((claims, place, guest)) => {
                 let (back_to, offset) = if self.recovers { find_return(&keys_of(auth), &claims.user) } else { (None, None) };
                 // An expired token may still resume a session.
                 if claims.is_expired(now.wall) && back_to.is_none() {
@@ -121,6 +127,7 @@ impl Session {
                     client_dialects: self.dialect_state.client_dialects(),
                     back_to,
                     offset,
+                    guest,
                     peer: self.peer,
                 });
             }
@@ -128,14 +135,44 @@ impl Session {
         }
     }
 
+    /// Refuses a second name of the chat on one connection, which has one session.
+    fn refuse_second(&mut self, namespace: &str, cx: &mut CallContext<'_>) {
+        let message = format!("This connection is in the chat already, as {}", self.namespace(cx.rules));
+        let refusal = self.refusal(RefusalKind::Connect, "INVALID_NAMESPACE", &message);
+        cx.rules.note(RefusalNote { event: Some(namespace), ..refusal });
+        self.protocol.forget_connecting(namespace);
+        cx.output.send(&Encoded::text(&socketio::encode_connect_error(namespace, &message, None)));
+    }
+
+    /// Finds out whose the client is: a token's user, or a guest.
+    fn identify(&self, auth: Option<&RawValue>, keys: &Keys<'_>, rules: &Rules, now: Now) -> Result<Identified, TokenError> {
+        let found = find_connect_token(auth, self.handshake.token.as_deref());
+        let Some(guests) = &rules.guests else {
+            let found = found?;
+            return (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place, None));
+        };
+        match found.or_else(|error| Guests::find_token(keys).ok_or(error)) {
+            Ok(found) => {
+                let claims = (rules.verify)(&found.text, now.wall)?;
+                let pass = guests.pass_of(&claims, now);
+                Ok((claims, found.place, pass))
+            }
+            Err(TokenError::Missing) => self.new_guest(guests, keys, rules, now),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Handles the admission of the client.
     pub(super) fn admitted(&mut self, admission: Admission, now: Now, cx: &mut CallContext<'_>) {
         let Stage::Connecting { .. } = self.stage else { return };
         let Admission { account, expires_at, catch_up, socket, pid, initial_offset, event_seq, resume_data } = admission;
-        self.protocol.join(NAMESPACE);
+        self.protocol.join(self.namespace(cx.rules));
         let pid = self.recovers.then(|| pid.expose());
         let connected = socketio::encode_connect(NAMESPACE, socket.as_str(), pid);
         cx.output.send(&Encoded::text(&connected));
+        if let Event::Connected { token: Some(token), .. } = initial_offset.event() {
+            cx.output.send(&Encoded::text(&guest_packet(&account.profile, token)));
+        }
         let viewer = account.profile.id.clone();
         self.stage = Stage::In { socket, account };
         self.end_at(expires_at, now);
@@ -162,7 +199,7 @@ impl Session {
     pub(super) fn show_connected(&self, cx: &mut CallContext<'_>) {
         let Stage::In { socket, account } = &self.stage else { return };
         let user = account.profile.id.clone();
-        let event = Event::Connected { user, socket: *socket };
+        let event = Event::Connected { user, socket: *socket, token: None };
         show(self.view(), &account.profile.id, &Broadcast::new(event), None, cx.output);
     }
 
@@ -179,8 +216,9 @@ impl Session {
         let error = connect_error(refusal, speakable, enabled);
         let (code, cause, sid) = (error.code, &*error.message, socket.as_ref().map(SocketId::as_str));
         let error_id = cx.rules.note(RefusalNote { sid, ..self.refusal(RefusalKind::Connect, code, cause) });
-        let text = socketio::encode_connect_error(NAMESPACE, &error.message, Some(&error.data(error_id)));
-        self.protocol.forget_connecting(NAMESPACE);
+        let namespace = self.namespace(cx.rules);
+        let text = socketio::encode_connect_error(namespace, &error.message, Some(&error.data(error_id)));
+        self.protocol.forget_connecting(namespace);
         cx.output.send(&Encoded::text(&text));
     }
 }

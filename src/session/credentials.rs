@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
+use super::guests::name_in_query;
 use crate::auth::{FoundToken, RequestTokens, TokenPlace};
 use crate::dialect::DialectSet;
 use crate::engineio::{Headers, Opening};
@@ -37,11 +38,13 @@ pub(super) struct Handshake {
     pub headers: Headers,
     /// `?recovery=`; true if absent.
     pub recovery: Result<bool, BadWish>,
+    /// Name in the query, where guests may come.
+    pub name: Option<Box<str>>,
 }
 
 impl Handshake {
     /// Reads the request that opened the connection.
-    pub(super) fn of(opening: &Opening, enabled: DialectSet, allow_query_token: bool) -> Self {
+    pub(super) fn of(opening: &Opening, enabled: DialectSet, allow_query_token: bool, has_guests: bool) -> Self {
         let cookie = opening.cookie_token.as_deref().filter(|token| !token.is_empty());
         let in_header = RequestTokens { authorization: opening.authorization.as_deref(), cookie: None, query: None };
         let in_query = RequestTokens { query: allow_query_token.then_some(opening.query.as_str()), ..RequestTokens::default() };
@@ -50,7 +53,8 @@ impl Handshake {
             .or_else(|| cookie.map(|text| FoundToken { text: text.into(), place: TokenPlace::Cookie }))
             .or_else(|| in_query.find());
         let (pin, recovery) = (query_pin(&opening.query, enabled), query_recovery(&opening.query));
-        Self { token: token.map(Box::new), pin, headers: opening.headers.clone(), recovery }
+        let name = has_guests.then(|| name_in_query(&opening.query)).flatten();
+        Self { token: token.map(Box::new), pin, headers: opening.headers.clone(), recovery, name }
     }
 }
 
@@ -97,7 +101,7 @@ fn read_wish(text: &str) -> Result<bool, BadWish> {
 }
 
 /// Returns the last value of a parameter of the query, as it stands there.
-fn last_of<'a>(query: &'a str, parameter: &str) -> Option<&'a str> {
+pub(super) fn last_of<'a>(query: &'a str, parameter: &str) -> Option<&'a str> {
     let mut pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(name, _)| *name == parameter).map(|(_, value)| value)
 }
@@ -134,7 +138,7 @@ mod tests {
             ("token=q", None, Some(""), true, Some(("q", Query))),
             ("token=q", None, None, false, None),
         ] {
-            let handshake = Handshake::of(&opening(query, authorization, cookie), DialectSet::all(), allowed);
+            let handshake = Handshake::of(&opening(query, authorization, cookie), DialectSet::all(), allowed, false);
             let expected = expected.map(|(text, place)| FoundToken { text: text.into(), place });
             assert_eq!(handshake.token.as_deref(), expected.as_ref());
         }
@@ -182,7 +186,7 @@ mod tests {
             ("", Some(r#"{"recovery":{}}"#), Err(BadWish)),
         ] {
             let auth = auth.map(|text| RawValue::from_string(text.to_owned()).unwrap());
-            let handshake = Handshake::of(&opening(query, None, None), DialectSet::all(), false);
+            let handshake = Handshake::of(&opening(query, None, None), DialectSet::all(), false, false);
             assert_eq!(find_recovery(&keys_of(auth.as_deref()), &handshake), expected, "{query} {auth:?}");
         }
     }
@@ -208,7 +212,7 @@ mod tests {
             ("", Some(r#"{"dialect":7}"#), Err(BadPin)),
         ] {
             let auth = auth.map(|text| RawValue::from_string(text.to_owned()).unwrap());
-            let handshake = Handshake::of(&opening(query, None, None), all, false);
+            let handshake = Handshake::of(&opening(query, None, None), all, false, false);
             assert_eq!(find_pin(&keys_of(auth.as_deref()), &handshake, all), expected, "{query} {auth:?}");
         }
     }

@@ -21,7 +21,7 @@ impl Session {
         let error_id = cx.rules.note(self.refusal(RefusalKind::Disconnect, code, kick_sentence(code)));
         cx.output.send(&Encoded::text(&kick_packet(code, error_id)));
         cx.output.send(&Encoded::text(&socketio::encode_disconnect(NAMESPACE)));
-        self.protocol.leave(NAMESPACE);
+        self.protocol.leave(self.namespace(cx.rules));
         let (connection, confirmed) = (self.key, self.confirmation.confirmed());
         let (reason, left) = (CloseReason::Disconnected, LeftBehind::Dropped);
         cx.broker.disconnect(Disconnect { connection, on_purpose: true, may_return: false, reason, confirmed, left });

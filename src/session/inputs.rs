@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::answering::RefusedRequest;
 use super::call_context::{CallContext, Now};
-use super::namespaces::{CONSOLE, NAMESPACE};
+use super::namespaces::CONSOLE;
 use super::pending::PendingRequest;
 use super::ports::Broker;
 use super::rules::Rules;
@@ -115,7 +115,7 @@ impl Session {
         if let Stage::Verifying { .. } = self.stage
             && let Stage::Verifying { auth } = std::mem::replace(&mut self.stage, Stage::Out)
         {
-            self.on_connect(NAMESPACE, auth.as_deref(), now, cx);
+            self.on_connect(self.namespace(cx.rules), auth.as_deref(), now, cx);
         }
     }
 

@@ -12,6 +12,7 @@ mod console;
 mod console_side;
 mod credentials;
 mod disconnect;
+mod guests;
 mod hold_queue;
 mod inputs;
 mod lag;
@@ -33,6 +34,7 @@ mod waiting;
 
 pub use self::call_context::{CallContext, Now};
 pub use self::client::{Client, Context, Recipients};
+pub use self::guests::Guests;
 pub use self::limits::{Bucket, Limits, Rate};
 pub use self::namespaces::CONSOLE;
 pub use self::ports::{AskConnect, AtConsole, Broker, ConsoleAct, ForwardEvent, KeysWanted};

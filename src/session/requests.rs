@@ -235,6 +235,11 @@ impl Session {
                 self.show_connected(cx);
             }
         }
+        if let (Ok(Reply::Account(new)), Stage::In { account, .. }) = (&reply, &mut self.stage)
+            && new.profile.id == account.profile.id
+        {
+            *account = new.clone();
+        }
         match reply {
             Ok(reply) => answer_success(dialect, &asked, ack_id, &reply, cx.output),
             Err(error) => self.refuse_request(RefusedRequest { dialect, dialects, asked, ack_id }, &error.into(), now, cx),

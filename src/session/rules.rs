@@ -6,9 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::guests::Guests;
 use super::limits::{Limits, RECEIPT_BURST_SECONDS};
 use crate::auth::{Claims, TokenError};
-use crate::config::{Config, HookEvent};
+use crate::config::{Config, HookEvent, Namespaces};
 use crate::dialect::DialectSet;
 use crate::feed::Feed;
 use crate::logging::{ErrorId, NoteRefusal, RefusalNote};
@@ -47,6 +48,10 @@ pub struct Rules {
     pub asks_connect: bool,
     /// Maximum number of bytes of an event's attachments; 0: events that no dialect knows are not handed on.
     pub forwarded_bytes: usize,
+    /// `NAMESPACES`
+    pub namespaces: Namespaces,
+    /// `ANONYMOUS_USERS`
+    pub guests: Option<Guests>,
     /// Set if the administrators' namespace exists.
     pub has_console: bool,
     /// Stream of events sent and received by clients, for watchers.
@@ -65,6 +70,7 @@ impl Rules {
             dialects,
             strict_events: config.strict_events,
             offsets: config.offsets,
+            namespaces: config.namespaces.clone(),
             allow_query_token: config.allow_query_token,
             connect_timeout: config.connect_timeout,
             ping_timeout: config.ping_timeout,
@@ -102,6 +108,8 @@ impl Rules {
             verify,
             asks_connect: false,
             forwarded_bytes: 0,
+            namespaces: Namespaces::default(),
+            guests: None,
             has_console: false,
             feed: Feed::default(),
             random_ids: Box::new(random_id),

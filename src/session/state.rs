@@ -9,7 +9,7 @@ use super::call_context::Now;
 use super::confirmation::Confirmation;
 use super::console_side::ConsoleSide;
 use super::credentials::Handshake;
-use super::namespaces::CONSOLE;
+use super::namespaces::{CONSOLE, NamespaceName};
 use super::rules::Rules;
 use super::showing::View;
 use crate::chat::Capabilities;
@@ -40,6 +40,8 @@ pub struct Session {
     pub(super) key: ConnectionKey,
     pub(super) protocol: socketio::Client,
     pub(super) stage: Stage,
+    /// The name by which its client last asked for the chat.
+    pub(super) namespace: NamespaceName,
     pub(super) handshake: Handshake,
     pub(super) peer: Peer,
     pub(super) dialect_state: DialectState,
@@ -66,7 +68,8 @@ impl Session {
             key,
             protocol: socketio::Client::new(),
             stage: Stage::Out,
-            handshake: Handshake::of(opening, rules.dialects.current(), rules.allow_query_token),
+            namespace: NamespaceName::default(),
+            handshake: Handshake::of(opening, rules.dialects.current(), rules.allow_query_token, rules.guests.is_some()),
             peer: opening.peer,
             dialect_state: DialectState::new(rules.dialects.current(), DialectSet::EMPTY),
             recovers: rules.offsets,

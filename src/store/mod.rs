@@ -67,8 +67,8 @@ pub use self::queries::notifications::{NotificationCursor, NotificationRange, li
 pub use self::queries::sync::{DirectChanges, last_activity, last_change, list_direct_changes};
 pub use self::queries::tokens::list_revoked;
 pub use self::queries::users::{
-    count_users, find_account, find_by_username, find_credentials, find_password_hash, find_profiles, find_taken, list_accounts,
-    search_users,
+    count_users, find_account, find_by_username, find_credentials, find_password_hash, find_profiles, find_taken, is_full_name,
+    list_accounts, list_old_guests, search_users,
 };
 pub use self::queries::webhooks::{
     DueChecks, Untold, UntoldRange, count_dead_letters, list_dead_letters, list_untold, list_waiting_events, list_webhook_events,

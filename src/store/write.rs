@@ -191,8 +191,8 @@ pub enum Write {
     /// Sets a role on an administrator's order.
     SetRole { user: UserId, role: UserRole, at: Timestamp },
     /// Deletes a user, who leaves all groups, loses all personal data, and remains as the nameless author of messages
-    /// to others.
-    DeleteUser { user: UserId, deleted_at: Timestamp },
+    /// to others; `keeps_name`: under the username, which anybody may have again.
+    DeleteUser { user: UserId, deleted_at: Timestamp, keeps_name: bool },
     /// Revokes all tokens of a user issued before `valid_from`.
     RevokeTokensOf { user: UserId, valid_from: Timestamp },
     /// Revokes the tokens of a login, or a single one if `key` is its fingerprint in hex; may be forgotten after

@@ -116,7 +116,7 @@ pub async fn end_demo(store: &Store, chat: &Chat) {
         if !matches!(find_stored(store, &id).await, Ok(Some(account)) if !account.is_deleted) {
             continue;
         }
-        match chat.administer(Administer::Delete { user: id.clone() }).await {
+        match chat.administer(Administer::Delete { user: id.clone(), keeps_name: false }).await {
             Ok(_) => info!(user:% = id; "the demo is over"),
             Err(http_error) => warn!(user:% = id, code = http_error.code(); "the demo's user could not be deleted"),
         }

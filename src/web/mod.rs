@@ -28,7 +28,7 @@ pub use self::account_fields::{AccountFields, change_account, changed, emptiable
 pub use self::audit::{Act, Actor, ActsOn, Audit, audit_entry};
 pub use self::body::Body;
 pub use self::chat::Chat;
-pub use self::deleting::delete_account;
+pub use self::deleting::{delete_absent_guest, delete_account};
 pub use self::demo::{demo_people, end_demo, end_old_demo, may_see_demo};
 pub use self::figures::{AskConnections, AskFigures, AskUpload, AwaitKeys, ForwardFigures, HookFigures, ServerFigures, Traffic};
 pub use self::http_error::HttpError;

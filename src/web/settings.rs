@@ -37,6 +37,8 @@ pub struct UploadSettings {
 pub struct Settings {
     /// `ALLOW_REGISTRATION`
     pub allow_registration: bool,
+    /// `ANONYMOUS_USERS`
+    pub anonymous_users: bool,
     /// `COOKIE_SAMESITE`
     pub cookie_samesite: SameSite,
     /// `API_KEYS`
@@ -75,6 +77,7 @@ impl Settings {
         Self {
             dialects,
             allow_registration: config.allow_registration,
+            anonymous_users: config.anonymous_users,
             cookie_samesite: config.cookie_samesite,
             api_keys: ApiKeys::new(&config.api_keys, &config.api_key_scopes),
             metrics_tokens: ApiKeys::new(&metrics_token, &KeyScopes::default()),

@@ -90,13 +90,15 @@ pub(super) struct ClaimRules {
     pub leeway: Duration,
     /// `JWT_USER_CLAIM`
     pub user_claims: Vec<String>,
+    /// `ANONYMOUS_USERS`: then nobody else's token may name a guest.
+    pub has_guests: bool,
 }
 
 impl ClaimRules {
     /// Rules that accept any audience and any issuer, without leeway.
     pub(super) fn new(require_exp: bool) -> Self {
         let user_claims = crate::config::USER_CLAIMS.iter().map(|name| (*name).to_owned()).collect();
-        Self { require_exp, audience: None, issuers: Vec::new(), leeway: Duration::ZERO, user_claims }
+        Self { require_exp, audience: None, issuers: Vec::new(), leeway: Duration::ZERO, user_claims, has_guests: false }
     }
 }
 
@@ -164,12 +166,17 @@ impl Payload {
         if login.is_none() && !(self.is_for(rules) && (maker == Maker::Issuer || self.is_by_one_of(&rules.issuers))) {
             return Err(TokenError::Invalid);
         }
+        let user = self.user(&rules.user_claims)?;
+        let is_refused = if rules.has_guests { user.begins_as_guest() && login.is_none() } else { user.is_guest() };
+        if is_refused {
+            return Err(TokenError::Invalid);
+        }
         let exact_ms = login.and_then(|_| self.0.get("iatMs")?.as_i64());
         let issued_at = || self.0.get("iat")?.as_f64().map(timestamp_of);
         let named = self.text("username").or_else(|| self.text("preferred_username"));
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Ok(Claims {
-            user: self.user(&rules.user_claims)?,
+            user,
             expires_at: expires_at.map(|expires_at| expires_at.plus_millis(leeway_ms)),
             issued_at: exact_ms.map(Timestamp::from_millis).or_else(issued_at),
             revocation_key: login.map_or_else(fingerprint, Box::from),

@@ -76,6 +76,12 @@ impl TokenKeys {
         Self { max_age: (!max_age.is_zero()).then_some(max_age), ..self }
     }
 
+    /// Accepts our tokens of guests, and no other of an id that begins like theirs.
+    pub fn with_guests(mut self, has_guests: bool) -> Self {
+        self.rules.has_guests = has_guests;
+        self
+    }
+
     /// Returns the time at which the tokens of a login expire for good; `None`: never.
     pub fn end_of(&self, login: &str) -> Option<Timestamp> {
         let max_age = self.max_age?;

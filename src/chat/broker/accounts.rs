@@ -27,7 +27,7 @@ impl Broker {
         let Some(entry) = self.users.get_mut(&id).filter(|_| id.as_str() != MODEL_USER) else { return };
         if stored.is_deleted {
             if !entry.account.is_deleted {
-                self.on_deleted(&id);
+                self.on_deleted(&id, false);
             }
             return;
         }
@@ -64,7 +64,7 @@ impl Broker {
         if self.users.contains(&claims.user) {
             return None;
         }
-        let provisions = self.options.auto_provision_users;
+        let provisions = self.options.auto_provision_users && !claims.user.is_guest();
         let new_user = provisions.then(|| Box::new(provisioned_user(claims, self.now())));
         Some(AccountRead { seen: self.users.changes.newest_of([&claims.user]), new_user })
     }
@@ -134,16 +134,18 @@ impl Broker {
         self.kick_user(user, "INVALID_TOKEN", |token| kept_login.as_deref() != Some(token));
     }
 
-    pub(in crate::chat) fn on_deleted(&mut self, user: &UserId) {
+    /// An account is gone. `keeps_name`: what its user wrote stays under the name.
+    pub(in crate::chat) fn on_deleted(&mut self, user: &UserId, keeps_name: bool) {
         info!("account deleted user={user}");
         let now = self.now();
         if let Some(entry) = self.users.get_mut(user) {
             let account = Arc::make_mut(&mut entry.account);
             account.is_deleted = true;
             account.last_seen = None;
+            let username = if keeps_name { account.profile.username.clone() } else { DELETED_NAME.to_owned() };
             account.profile = Arc::new(Profile {
                 id: user.clone(),
-                username: DELETED_NAME.to_owned(),
+                username,
                 full_name: None,
                 avatar: None,
                 email: None,

@@ -75,7 +75,12 @@ impl Broker {
                     running.prefetched.users_read.extend(asked.iter().cloned());
                 }
             }
-            LookedUp::Described(account) => account.into_iter().for_each(|account| self.follow(account)),
+            LookedUp::Described(account) => {
+                if let Some(running) = running {
+                    running.prefetched.is_described = true;
+                }
+                account.into_iter().for_each(|account| self.follow(account));
+            }
             LookedUp::Conversation(found) => {
                 found.into_iter().for_each(|(conversation, changed_at)| self.keep_conversation(conversation, changed_at, now));
                 if let Some(running) = running {

@@ -2,10 +2,10 @@
 use super::Broker;
 use super::step::{DONE, Outcome};
 use crate::auth::Claims;
-use crate::chat::ports::{ChatError, Command, Reply};
+use crate::chat::ports::{ChatError, Command, PresenceChange, Reply};
 use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Running, Tokens};
-use crate::model::{ChosenStatus, ConversationId, Place};
+use crate::model::{ChosenStatus, ConversationId, Description, Place};
 use crate::store::Write;
 
 impl Broker {
@@ -41,6 +41,7 @@ impl Broker {
             | Command::AddParticipants { .. }
             | Command::RemoveParticipant { .. } => self.change_conversation(running),
             Command::UpdateProfile { full_name, avatar } => self.update_profile(running, full_name.clone(), avatar.clone()),
+            Command::Introduce { username } => self.introduce(running, username),
             Command::ListConversations => list_conversations(running),
             Command::ListConnections { limit } => Ok(Some(self.list_connections(&running.user, *limit))),
             Command::ListMessages { place, limit } => {
@@ -111,6 +112,28 @@ impl Broker {
         let write = Write::UpdateProfile { user: user.clone(), full_name: full_name.clone(), avatar: avatar.clone() };
         self.store(write, AfterCommit::Profile { user, full_name, avatar, reply_to })?;
         Ok(None)
+    }
+}
+
+impl Broker {
+    /// A guest says its name.
+    fn introduce(&mut self, running: &Running, username: &str) -> Outcome {
+        let user = self.users.get(&running.user).ok_or(ChatError::UserNotFound)?;
+        let (account, is_announced) = (user.account.clone(), user.is_announced);
+        let description = Description { username: Some(username.to_owned()), ..Description::default() };
+        if !running.user.is_guest() || (!running.prefetched.is_described && description.is_known(&account)) {
+            return Ok(Some(Reply::Account(account)));
+        }
+        if !running.prefetched.is_described {
+            return Err(Lookup::Described(running.user.clone(), Box::new(description)).into());
+        }
+        if is_announced && account.status != ChosenStatus::Offline {
+            let came = PresenceChange::Online { user: account.profile.clone(), status: account.status, came: true };
+            self.presence.add(&running.user, came);
+            let now = self.now();
+            self.fan_out_presence(now);
+        }
+        Ok(Some(Reply::Account(account)))
     }
 }
 

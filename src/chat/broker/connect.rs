@@ -28,7 +28,7 @@ impl Broker {
         if !self.users.contains(&claims.user) && claims.is_expired(self.now()) {
             return self.notify(connection, Notice::Refused(RefusedConnect::TokenExpired));
         }
-        if !self.users.contains(&claims.user) && self.options.auto_provision_users && claims.user.as_str() != MODEL_USER {
+        if !self.users.contains(&claims.user) && self.is_to_be_made(&connect) {
             let user = Box::new(provisioned_user(&claims, self.now()));
             self.sessions.begin_connect(connection, connect);
             return self.start_lookup(Lookup::Provision(user), LookupFor::Connect(connection));
@@ -50,11 +50,20 @@ impl Broker {
         }
     }
 
+    /// Returns whether the unknown user of a verified token is made.
+    fn is_to_be_made(&self, connect: &Connect) -> bool {
+        let user = &connect.claims.user;
+        match &connect.guest {
+            Some(guest) => guest.is_new,
+            None => self.options.auto_provision_users && user.as_str() != MODEL_USER,
+        }
+    }
+
     fn admit_socket(&mut self, connect: Connect, connect_kind: ConnectKind) {
         if self.is_full(&connect) {
             return;
         }
-        let Connect { connection, socket, pid, claims, capabilities, client_dialects, back_to, offset, peer } = connect;
+        let Connect { connection, socket, pid, claims, capabilities, client_dialects, back_to, offset, guest, peer } = connect;
         let now = self.now();
         // What the user's other sockets have received is no longer missed.
         self.note_progress_of(&claims.user);
@@ -128,7 +137,7 @@ impl Broker {
             catch_up: waits,
             socket,
             pid,
-            initial_offset: self.initial_offset(&claims.user, socket, offset),
+            initial_offset: self.initial_offset(&claims.user, socket, offset, guest),
             event_seq: self.replay.event_seq(),
             resume_data: None,
         };

@@ -22,7 +22,9 @@ impl Broker {
             Lookup::Direct(..) => 1,
             _ => return None,
         };
-        let (provision, max) = (self.options.auto_provision_users, self.options.made_users_max);
+        // Strangers have nobody made.
+        let provision = self.options.auto_provision_users && !running.user.is_guest();
+        let max = self.options.made_users_max;
         provision.then(|| self.users.made.reserve(&running.user, wanted, max, now))
     }
 

@@ -5,7 +5,8 @@ use log::{debug, info};
 
 use super::Broker;
 use crate::chat::ports::{
-    Admission, Broadcast, Connect, ConnectKind, Event, LeftBehind, NotRecovered, Notice, Replay, ReplayKind, ResumeData,
+    Admission, Broadcast, Connect, ConnectKind, Event, GuestPass, LeftBehind, NotRecovered, Notice, Replay, ReplayKind,
+    ResumeData,
 };
 use crate::chat::state::{
     AfterCommit, DetachedSession, EventProgress, MissedEvent, PendingRequests, ReplayCursor, RingKey, Session, Tokens,
@@ -171,7 +172,7 @@ impl Broker {
         reached: ReplayCursor,
         missed: Vec<Replay>,
     ) {
-        let Connect { connection, claims, peer, .. } = connect;
+        let Connect { connection, claims, guest, peer, .. } = connect;
         let states = self.states_since(&detached, reached);
         let DetachedSession {
             user: id,
@@ -208,7 +209,7 @@ impl Broker {
             catch_up: false,
             socket,
             pid,
-            initial_offset: self.initial_offset(&id, socket, self.replay.present()),
+            initial_offset: self.initial_offset(&id, socket, self.replay.present(), guest),
             event_seq: self.replay.event_seq(),
             resume_data: Some(ResumeData { client_dialects, missed: missed.clone(), states }),
         };
@@ -276,7 +277,14 @@ impl Broker {
     }
 
     /// The event that brings a client its first offset.
-    pub(super) fn initial_offset(&self, user: &UserId, socket: SocketId, offset: Offset) -> Arc<Broadcast> {
-        Arc::new(Broadcast::new(Event::Connected { user: user.clone(), socket }).with_initial_offset(offset))
+    pub(super) fn initial_offset(
+        &self,
+        user: &UserId,
+        socket: SocketId,
+        offset: Offset,
+        guest: Option<Box<GuestPass>>,
+    ) -> Arc<Broadcast> {
+        let token = guest.map(|guest| guest.token);
+        Arc::new(Broadcast::new(Event::Connected { user: user.clone(), socket, token }).with_initial_offset(offset))
     }
 }

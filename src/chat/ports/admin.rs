@@ -17,6 +17,8 @@ pub enum Administer {
     Delete {
         /// User whose account it is.
         user: UserId,
+        /// Set if what the user wrote stays under the user's name.
+        keeps_name: bool,
     },
     /// Puts a socket out: its client learns so, and does not come back by itself. One whose connection was lost a short while
     /// ago cannot come back to its session.

@@ -90,6 +90,8 @@ pub enum Command {
     RemoveParticipant { conversation: ConversationId, participant: UserId },
     /// Change one's own name or picture. Answered by `Reply::Account`.
     UpdateProfile { full_name: Option<Option<String>>, avatar: Option<Option<String>> },
+    /// Call a guest so; members keep their names. Answered by `Reply::Account`.
+    Introduce { username: String },
     /// One's own conversations, last active first. Answered by `Reply::Conversations`.
     ListConversations,
     /// The sockets that one may see. Answered by `Reply::Connections`.

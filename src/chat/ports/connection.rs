@@ -61,6 +61,15 @@ pub enum OwnCopy {
     Held,
 }
 
+/// Token that a guest is given at a CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestPass {
+    /// Token by which the guest comes back.
+    pub token: Box<str>,
+    /// Set if the guest comes for the first time, and is to be made.
+    pub is_new: bool,
+}
+
 /// A client with a verified token asks to be admitted. Answered by `Notice::Admitted` or `Notice::Refused`,
 /// or by `Notice::Close` where a retry can cure it.
 #[derive(Message, Debug)]
@@ -82,6 +91,8 @@ pub struct Connect {
     pub back_to: Option<PrivateId>,
     /// Offset that its client had reached.
     pub offset: Option<Offset>,
+    /// Of a guest: the token for its next CONNECT.
+    pub guest: Option<Box<GuestPass>>,
     /// The client's end of it: address and transport.
     pub peer: Peer,
 }

@@ -44,8 +44,8 @@ impl PresenceChange {
 #[expect(missing_docs, reason = "a variant's comment explains its fields")]
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The first event after the handshake; for one socket.
-    Connected { user: UserId, socket: SocketId },
+    /// The first event after the handshake; for one socket. A guest is given a token for its next CONNECT.
+    Connected { user: UserId, socket: SocketId, token: Option<Box<str>> },
     /// A message in a conversation.
     Message {
         /// As of now.

@@ -23,8 +23,8 @@ pub use self::admin::{
 pub use self::broadcast::{Broadcast, ConfirmationWanted, ENCODINGS, Names, WORDED};
 pub use self::command::{Command, Draft, SendTo};
 pub use self::connection::{
-    Capabilities, CapabilitiesChanged, CatchUpDrained, ClientDialects, Confirmed, Connect, Disconnect, FellBehind, LateRequest,
-    LeftBehind, Limited, NotRecovered, OwnCopy, Request, Tick, Upgraded, Watermark,
+    Capabilities, CapabilitiesChanged, CatchUpDrained, ClientDialects, Confirmed, Connect, Disconnect, FellBehind, GuestPass,
+    LateRequest, LeftBehind, Limited, NotRecovered, OwnCopy, Request, Tick, Upgraded, Watermark,
 };
 pub(crate) use self::emit::EmitFrom;
 pub use self::emit::{Emit, EmitTo};

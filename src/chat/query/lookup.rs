@@ -3,7 +3,7 @@ use crate::chat::state::{Allowance, Running, SENT_IDS_MAX};
 use crate::engineio::ConnectionKey;
 use crate::model::{
     Account, Conversation, ConversationId, Description, File, ListingId, MODEL_USER, Message, MessageId, Notification, Place,
-    Timestamp, UserId, UserRole, name_of_id,
+    Timestamp, UserId, UserRole, marked_name, name_of_id,
 };
 use crate::store::{
     self, ClientIdRow, HistoryRange, Membership, NewUser, NotificationRange, Overview, OverviewLimits, Store, StoreError, Write,
@@ -117,7 +117,8 @@ async fn run(store: Store, lookup: Lookup, allowance: Option<&mut Allowance>, no
         }
         Lookup::Provision(user) => {
             let id = user.id.clone();
-            store.write(Write::CreateUser(user)).await?;
+            let username = name_for(&store, &id, user.username.clone()).await?;
+            store.write(Write::CreateUser(Box::new(NewUser { username, ..*user }))).await?;
             let users = store.read_after_writes(move |conn| find_users(conn, &[id])).await?;
             Ok(LookedUp::Users(users))
         }
@@ -170,9 +171,21 @@ async fn run(store: Store, lookup: Lookup, allowance: Option<&mut Allowance>, no
     }
 }
 
+/// Returns the name for a new user. A guest's is marked where an account is shown under it.
+async fn name_for(store: &Store, user: &UserId, name: String) -> Result<String, StoreError> {
+    let wanted = name.clone();
+    let is_shown = user.is_guest() && store.read(move |conn| store::is_full_name(conn, &wanted)).await?;
+    Ok(if is_shown { marked_name(&name) } else { name })
+}
+
 /// Has it stored what is said of a user. Returns the account as it is then.
 pub(crate) async fn describe(store: Store, user: UserId, description: Description) -> Result<Option<Account>, StoreError> {
     if description != Description::default() {
+        let username = match description.username {
+            Some(name) => Some(name_for(&store, &user, name).await?),
+            None => None,
+        };
+        let description = Description { username, ..description };
         store.write(Write::Describe { user: user.clone(), description }).await?;
     }
     store.read_after_writes(move |conn| store::find_account(conn, &user)).await

@@ -244,23 +244,23 @@ impl Handler<Administer> for ChatServer {
             Administer::KickRoom { room } => {
                 ready(Ok(self.work::<Administer, _>(ctx, |broker| broker.kick_room(room.as_deref()))))
             }
-            Administer::Delete { user } => self.delete_account(user, ctx),
+            Administer::Delete { user, keeps_name } => self.delete_account(user, keeps_name, ctx),
         }
     }
 }
 
 impl ChatServer {
     /// Deletes an account in the store, then here. Answers whether it exists.
-    fn delete_account(&mut self, user: UserId, ctx: &mut Context<Self>) -> Later<Result<bool, StoreError>> {
+    fn delete_account(&mut self, user: UserId, keeps_name: bool, ctx: &mut Context<Self>) -> Later<Result<bool, StoreError>> {
         let deleted_at = self.work::<Administer, _>(ctx, |broker| {
             // The store knows their subjects where this user's messages do not count.
             broker.save_notifications();
             broker.now()
         });
-        let stored = delete_in_store(self.store.clone(), user.clone(), deleted_at);
+        let stored = delete_in_store(self.store.clone(), user.clone(), deleted_at, keeps_name);
         Box::pin(stored.into_actor(self).map(move |outcome, server, ctx| {
             if outcome == Ok(true) {
-                server.work::<Administer, _>(ctx, |broker| broker.on_deleted(&user));
+                server.work::<Administer, _>(ctx, |broker| broker.on_deleted(&user, keeps_name));
             }
             outcome
         }))
@@ -268,13 +268,13 @@ impl ChatServer {
 }
 
 /// Deletes an account, if it exists. Returns whether it does.
-async fn delete_in_store(store: Store, user: UserId, deleted_at: Timestamp) -> Result<bool, StoreError> {
+async fn delete_in_store(store: Store, user: UserId, deleted_at: Timestamp, keeps_name: bool) -> Result<bool, StoreError> {
     let id = user.clone();
     let found = store.read_after_writes(move |conn| store::find_account(conn, &id)).await?;
     if !found.is_some_and(|account| !account.is_deleted && account.profile.id.as_str() != MODEL_USER) {
         return Ok(false);
     }
-    store.write(Write::DeleteUser { user, deleted_at }).await.map(|_| true)
+    store.write(Write::DeleteUser { user, deleted_at, keeps_name }).await.map(|_| true)
 }
 
 impl Handler<Emit> for ChatServer {

@@ -94,6 +94,8 @@ pub(crate) struct Prefetched {
     pub conversation_read: bool,
     /// These users were looked up; who is not at hand now is unknown.
     pub users_read: Vec<UserId>,
+    /// The requester was described anew.
+    pub is_described: bool,
     /// The sender's ids could not be read: the index decides.
     pub sent_ids_unreadable: bool,
     /// The operator's hook was asked, and allows it.

@@ -148,7 +148,7 @@ pub(super) fn size_of_reply(reply: &Reply) -> usize {
 /// Returns an event as values: several, if several users are concerned.
 pub(super) fn of_event(event: &Event) -> Vec<Value> {
     let value = match event {
-        Event::Connected { user, socket } => {
+        Event::Connected { user, socket, token: _ } => {
             Value::object([("user", Value::text(user.as_str())), ("socket", Value::text(socket.as_str()))])
         }
         Event::Message { message: it, kind, recipient } | Event::MessageUpdated { message: it, kind, recipient } => {

@@ -223,7 +223,7 @@ impl Case {
     /// Admits the client that asked last.
     fn admission(&self, expires_at: Option<Timestamp>, catch_up: bool) -> Admission {
         let Connect { socket, pid, .. } = *self.broker.connects.last().unwrap();
-        let connected = Event::Connected { user: user("ann"), socket };
+        let connected = Event::Connected { user: user("ann"), socket, token: None };
         let initial_offset = Arc::new(Broadcast::new(connected).with_initial_offset(offset(5, Part::ALL)));
         Admission { account: account("ann"), expires_at, catch_up, socket, pid, initial_offset, event_seq: 5, resume_data: None }
     }

@@ -147,7 +147,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::RenewPasswordHash { user, known, renewed } => users::renew_password_hash(conn, user, known, renewed)?,
         Write::Describe { user, description } => users::describe(conn, user, description)?,
         Write::SetRole { user, role, at } => users::set_role(conn, user, *role, *at)?,
-        Write::DeleteUser { user, deleted_at } => deletion::delete_user(conn, user, *deleted_at)?,
+        Write::DeleteUser { user, deleted_at, keeps_name } => deletion::delete_user(conn, user, *deleted_at, *keeps_name)?,
         Write::RevokeTokensOf { user, valid_from } => users::revoke_tokens_of(conn, user, *valid_from)?,
         Write::RevokeToken { key, until } => users::revoke_token(conn, key, *until)?,
         Write::NoteLogin(login) => logins::note(conn, login)?,

@@ -11,12 +11,13 @@ use crate::store::schema::{
 };
 use crate::store::write::direct_key;
 
-/// Deletes a user, who leaves all groups. Has no effect on a user who is deleted or unknown.
-pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: Timestamp) -> QueryResult<()> {
-    let known = users::table.find(user.as_str()).filter(users::deleted_at.is_null()).select(users::id);
-    if known.first::<String>(conn).optional()?.is_none() || user.as_str() == MODEL_USER {
+/// Deletes a user, who leaves all groups; `keeps_name`: what the user wrote stays under the username. Has no effect on a
+/// user who is deleted or unknown.
+pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: Timestamp, keeps_name: bool) -> QueryResult<()> {
+    let known = users::table.find(user.as_str()).filter(users::deleted_at.is_null()).select(users::username);
+    let Some(username) = known.first::<String>(conn).optional()?.filter(|_| user.as_str() != MODEL_USER) else {
         return Ok(());
-    }
+    };
     leave(conn, user, deleted_at)?;
     diesel::delete(conversation_names::table.filter(conversation_names::owner.eq(user.as_str()))).execute(conn)?;
     diesel::delete(online_users::table.find(user.as_str())).execute(conn)?;
@@ -28,7 +29,7 @@ pub(super) fn delete_user(conn: &mut AnyConnection, user: &UserId, deleted_at: T
     diesel::update(uploads::table.filter(uploads::owner.eq(user.as_str()))).set(uploads::owner.eq(MODEL_USER)).execute(conn)?;
     let nothing = None::<String>;
     let personal = (
-        users::username.eq(DELETED_NAME),
+        users::username.eq(if keeps_name { &*username } else { DELETED_NAME }),
         // Keys of names contain no line break, so no other user can have this one.
         users::username_key.eq(format!("deleted\n{user}")),
         users::email.eq(&nothing),

@@ -60,10 +60,25 @@ pub(super) fn create(conn: &mut AnyConnection, new: &NewUser) -> QueryResult<Out
     Ok(Ok(Written::User(Arc::new(profile))))
 }
 
-/// Returns whether another user has this username.
+/// Returns whether another user has this username. A guest gives it up to an account, and is numbered.
 fn is_username_taken(conn: &mut AnyConnection, username: &str, user: &str) -> QueryResult<bool> {
     let others = users::table.filter(users::username_key.eq(name_key(username)).and(users::id.ne(user)));
-    others.select(users::id).first::<String>(conn).optional().map(|id| id.is_some())
+    let Some(holder) = others.select(users::id).first::<String>(conn).optional()? else { return Ok(false) };
+    if !is_guest(&holder) || is_guest(user) {
+        return Ok(true);
+    }
+    let numbered = free_username(conn, username, &holder)?;
+    let columns = (
+        users::username_key.eq(name_key(&numbered)),
+        users::search_text.eq(search_text(&numbered, None)),
+        users::username.eq(numbered),
+    );
+    diesel::update(users::table.find(holder)).set(columns).execute(conn)?;
+    Ok(false)
+}
+
+fn is_guest(user: &str) -> bool {
+    UserId::parse(user).is_ok_and(|id| id.is_guest())
 }
 
 /// Returns whether another user has this address.

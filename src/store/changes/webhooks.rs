@@ -145,7 +145,7 @@ pub(super) fn of_change(conn: &mut AnyConnection, wanted: &Subscribers, write: &
             one(changed(conversation.to_string(), "left", std::slice::from_ref(user), *left_at))
         }
         Write::DeleteConversation { conversation } => one(changed(conversation.to_string(), "deleted", &[], Timestamp::now())),
-        Write::DeleteUser { user, deleted_at } => {
+        Write::DeleteUser { user, deleted_at, keeps_name: _ } => {
             let groups = load_groups_of(conn, user)?;
             Ok(groups.into_iter().map(|group| changed(group, "left", std::slice::from_ref(user), *deleted_at)).collect())
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use crate::model::{Account, Profile, UserId, name_key};
+use crate::model::{Account, Profile, Timestamp, UserId, name_key};
 use crate::store::connection::AnyConnection;
 use crate::store::rows::{AccountRow, ProfileRow};
 use crate::store::schema::users;
@@ -48,7 +48,7 @@ pub fn find_password_hash(conn: &mut AnyConnection, id: &UserId) -> QueryResult<
 /// Returns which field of a new account is taken: `username` or `email`. An address also counts as taken if it is
 /// somebody's username, since they log in with it.
 pub fn find_taken(conn: &mut AnyConnection, username: &str, email: &str) -> QueryResult<Option<&'static str>> {
-    if find_by_username(conn, username)?.is_some() {
+    if find_by_username(conn, username)?.is_some_and(|account| !account.profile.id.is_guest()) {
         return Ok(Some("username"));
     }
     let key = name_key(email);
@@ -75,6 +75,32 @@ pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryRe
     rows.into_iter().map(Account::try_from).collect()
 }
 
+/// Returns whether an account is shown under this full name. It looks at all accounts.
+pub fn is_full_name(conn: &mut AnyConnection, name: &str) -> QueryResult<bool> {
+    let named = users::search_text.like(format!("%\n{}", escaped(name))).escape('\\').and(users::deleted_at.is_null());
+    let found = users::table.filter(named).select(users::id).first::<String>(conn).optional()?;
+    Ok(found.is_some())
+}
+
+/// Returns guests after `after` whom nobody has seen since `before`, in order of id.
+pub fn list_old_guests(
+    conn: &mut AnyConnection,
+    after: Option<&UserId>,
+    before: Timestamp,
+    limit: i64,
+) -> QueryResult<Vec<UserId>> {
+    let is_old = users::last_seen.lt(before.as_millis());
+    let is_unseen = users::last_seen.is_null().and(users::created_at.lt(before.as_millis()));
+    let ids: Vec<String> = users::table
+        .filter(users::id.like("guest:%").and(users::id.gt(after.map_or("", UserId::as_str))).and(users::deleted_at.is_null()))
+        .filter(is_unseen.or(is_old))
+        .order(users::id)
+        .limit(limit)
+        .select(users::id)
+        .load(conn)?;
+    Ok(ids.iter().filter_map(|id| UserId::parse(id).ok()).collect())
+}
+
 /// Returns users after `after`, in order of id, without deleted ones.
 pub fn list_accounts(conn: &mut AnyConnection, after: Option<&UserId>, limit: i64) -> QueryResult<Vec<Account>> {
     let rows = users::table
@@ -93,16 +119,19 @@ pub fn count_users(conn: &mut AnyConnection) -> QueryResult<i64> {
 
 /// Returns a `LIKE` pattern for texts containing `text`; wildcards in it are escaped.
 fn pattern(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
+    format!("%{}%", escaped(text))
+}
+
+/// Returns a name's key with wildcards escaped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
     for character in name_key(text).chars() {
         if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
+            escaped.push('\\');
         }
-        pattern.push(character);
+        escaped.push(character);
     }
-    pattern.push('%');
-    pattern
+    escaped
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ async fn to_a_deleted_user_nothing_is_sent_by_id_nor_by_conversation_nor_by_name
         let named = |recipient| Command::Send { to: SendTo::Named { name: "work".to_owned(), recipient }, draft: text("named") };
         let Ok(Reply::Sent(Sent { message, .. })) = broker.ask(ann, named(Some(user("bob")))).await else { panic!("not sent") };
         let conversation = message.place.conversation().unwrap();
-        assert!(administer(&broker, Administer::Delete { user: user("bob") }).await);
+        assert!(administer(&broker, Administer::Delete { user: user("bob"), keeps_name: false }).await);
         let (mut broker, ann) = match is_new {
             false => (broker, ann),
             true => {

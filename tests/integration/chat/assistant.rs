@@ -614,7 +614,7 @@ async fn the_model_does_not_go_on_for_who_is_deleted_or_disabled() {
         let mut prompt = broker.prompt().await;
         sent(broker.ask(socket, question("d", "second")).await);
         if is_deleted {
-            assert!(broker.addr.send(Administer::Delete { user: user(name) }).await.unwrap().unwrap());
+            assert!(broker.addr.send(Administer::Delete { user: user(name), keeps_name: false }).await.unwrap().unwrap());
         } else {
             broker.set_disabled(name, true).await;
         }

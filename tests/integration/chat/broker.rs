@@ -536,6 +536,7 @@ pub fn first_connect(connection: ConnectionKey, name: &str) -> Connect {
         client_dialects: ClientDialects { last_encoding: 4, ..ClientDialects::default() },
         back_to: None,
         offset: None,
+        guest: None,
         peer: Peer::default(),
     }
 }

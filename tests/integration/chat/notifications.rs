@@ -483,7 +483,7 @@ async fn an_account_that_is_deleted_is_told_of_no_more_and_others_are() {
     let (ann, cid) = (broker.connect("ann").await, broker.connect("cid").await);
     let of_cid = sent(broker.ask(cid, to(group, "cid's")).await);
     sent(broker.ask(ann, to(group, "ann's")).await);
-    assert!(broker.addr.send(Administer::Delete { user: user("ann") }).await.unwrap().unwrap());
+    assert!(broker.addr.send(Administer::Delete { user: user("ann"), keeps_name: false }).await.unwrap().unwrap());
     let left = stored(&broker, "bob").await;
     assert_of(&left[0], &of_cid);
     assert_eq!(left.iter().filter(|notification| notification.kind == "message").count(), 1);

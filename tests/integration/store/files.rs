@@ -129,7 +129,7 @@ async fn a_file_goes_with_its_conversation_its_account_and_its_age(fixture: Fixt
     // An account: files sent to others stay, files sent to nobody are removed.
     fixture.done(Write::UpdateProfile { user: user("ann"), full_name: None, avatar: Some(Some(url("e"))) }).await;
     upload(&fixture, &["f"]).await;
-    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(200) }).await;
+    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(200), keeps_name: false }).await;
     assert_eq!(dropped(&fixture).await, [url("e"), url("f")]);
     assert!(is_there(&fixture, "d").await);
 }

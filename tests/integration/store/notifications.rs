@@ -331,7 +331,7 @@ async fn a_notification_goes_with_the_account_that_it_names(fixture: Fixture) {
     };
     let of_bob = [telling(&fixture, "bob", &of_ann), telling(&fixture, "bob", &to_bob), added_by("ann"), added_by("cid")];
     notify(&fixture, &[&of_bob[0], &of_bob[1], &of_bob[2], &of_bob[3], &telling(&fixture, "cid", &of_ann)]).await;
-    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(60) }).await;
+    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(60), keeps_name: false }).await;
     assert_eq!(told(&fixture, "bob", &[&of_cid]).await, ["cid's", "cid added you"]);
     assert!(listed(&fixture, "cid").await.is_empty());
     // The gathered notification comes late.

@@ -102,7 +102,7 @@ async fn who_was_not_online_at_a_crash_stays_as_they_were(fixture: Fixture) {
     fixture.done(Write::SetLastSeen { user: user("ann"), last_seen: at(2) }).await;
     fixture.done(Write::SetLastSeen { user: user("bob"), last_seen: at(70_000) }).await;
     fixture.done(Write::Online { came: vec![], gone: vec![user("ann")], at: at(60_000) }).await;
-    fixture.done(Write::DeleteUser { user: user("cid"), deleted_at: at(60_001) }).await;
+    fixture.done(Write::DeleteUser { user: user("cid"), deleted_at: at(60_001), keeps_name: false }).await;
     let again = Store::open(fixture.options.clone()).await.unwrap();
     assert_eq!(last_seen(&again, "ann").await, Some(at(2)), "left before");
     assert_eq!(last_seen(&again, "bob").await, Some(at(70_000)), "seen later than that");

@@ -186,7 +186,7 @@ async fn who_was_online_at_a_crash_is_told_to_have_gone(fixture: Fixture) {
 async fn a_deleted_user_leaves_groups(fixture: Fixture) {
     let fixture = with(fixture, &[("log", &[WebhookEvent::ConversationChanged])]).await;
     let (group, direct) = (fixture.group(&["ann", "bob"]).await, fixture.direct(&["ann", "cid"]).await);
-    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(5) }).await;
+    fixture.done(Write::DeleteUser { user: user("ann"), deleted_at: at(5), keeps_name: false }).await;
     let created = told(&fixture, "log").await;
     let left = ("conversation.changed", conversation_of(&group).to_string(), names(&["ann"]));
     assert_eq!(created[2..], [left]);

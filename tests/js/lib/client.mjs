@@ -51,7 +51,7 @@ const OFFSET = /^([em][0-9a-z]+(\.[0-9a-z]+){2}\.(z|[0-9a-z]{2,})\.[0-9a-z]+|c[0
 const UNPLACED = new Set([
   'user_online', 'user_offline', 'user_typing', 'user_stopped_typing', 'user:online', 'user:offline', 'typing:start', 'typing:stop',
   'userSetup', 'joinedRoom', 'leftRoom', 'joinedCommonChat', 'leftCommonChat',
-  'notification:receive', 'connection:receive', 'conversation:receive', 'ai-response-chunk', 'answer_piece',
+  'guest', 'notification:receive', 'connection:receive', 'conversation:receive', 'ai-response-chunk', 'answer_piece',
 ]);
 
 /** Events that also answer some requests. */
