@@ -267,7 +267,8 @@ fn answer(asked: &Asked, reply: &Reply) -> String {
             to_json(&Envelope::new(data, asked.at))
         }
         Reply::Connections { connections, total } => {
-            let data: Vec<_> = connections.iter().map(|(user, socket)| Connection { user_id: user, socket_id: socket }).collect();
+            let data: Vec<_> =
+                connections.iter().map(|(user, socket)| Connection { user_id: &user.id, socket_id: socket }).collect();
             to_json(&Envelope { total_connections: Some(*total), ..Envelope::new(data, asked.at) })
         }
         Reply::Conversations(overviews) => {

@@ -259,7 +259,7 @@ fn notifications_are_answered_in_an_envelope() {
 fn connections_are_answered_with_their_number() {
     let socket = SocketId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap();
     assert_eq!(
-        answered("connection:get", &Reply::Connections { connections: vec![(user("bob"), socket)], total: 5 }),
+        answered("connection:get", &Reply::Connections { connections: vec![(profile("bob"), socket)], total: 5 }),
         concat!(
             r#"42["connection:receive",{"success":true,"data":[{"userId":"bob","socketId":"AAAAAAAAAAAAAAAAAAAA"}],"#,
             r#""totalConnections":5,"timestamp":"2026-01-01T00:00:00.125Z"}]"#

@@ -211,6 +211,12 @@ impl DialectSet {
         self.pick([pin])
     }
 
+    /// Returns the members that are not among the five.
+    #[must_use]
+    pub fn further(self) -> Self {
+        Self(self.0 >> OURS.len() << OURS.len())
+    }
+
     /// Returns whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -9,7 +9,7 @@ use super::ports::{AskConnect, KeysWanted};
 use super::rules::Rules;
 use super::showing::{show, show_initial_offset};
 use super::state::{Session, Stage};
-use crate::auth::{AuthError, TokenError, TokenPlace, find_connect_token};
+use crate::auth::{AuthError, FoundToken, TokenError, TokenPlace, find_connect_token};
 use crate::chat::{Admission, Broadcast, Connect, ConnectVerdict, Event, RefusedConnect, ResumeData, Watermark};
 use crate::dialect::{ConnectRefusal, DialectState, connect_error, guest_packet};
 use crate::engineio::{CloseReason, Encoded};
@@ -49,7 +49,13 @@ impl Session {
             return self.refuse(ConnectRefusal::BadRecovery, None, cx);
         };
         self.recovers = rules.offsets && recovers;
-        let verified = self.identify(auth, &keys, rules, now);
+        let found = find_connect_token(auth, self.handshake.token.as_deref());
+        // Its front end may have no word for a token, whether it is a guest yet or not.
+        let is_stranger = rules.guests.is_some() && found == Err(TokenError::Missing);
+        let verified = self.identify(found, &keys, rules, now);
+        if is_stranger || matches!(verified, Ok((_, _, Some(_)))) {
+            self.dialect_state = DialectState::new(rules.dialects_of_guests(), requested.current());
+        }
         if let (Ok((_, _, Some(guest))), Some(guests)) = (&verified, &rules.guests)
             && guest.is_new
             && !(guests.may_come)(self.peer.address, now.instant)
@@ -91,7 +97,10 @@ impl Session {
         let auth = auth.take();
         self.stage = Stage::Out;
         let verified = match verdict {
-            ConnectVerdict::Allowed => self.identify(auth.as_deref(), &keys_of(auth.as_deref()), cx.rules, now),
+            ConnectVerdict::Allowed => {
+                let found = find_connect_token(auth.as_deref(), self.handshake.token.as_deref());
+                self.identify(found, &keys_of(auth.as_deref()), cx.rules, now)
+            }
             ConnectVerdict::Named(claims) => {
                 let place = if auth.is_some() { TokenPlace::Bearer } else { TokenPlace::Cookie };
                 Ok((*claims, place, None))
@@ -145,8 +154,13 @@ impl Session {
     }
 
     /// Finds out whose the client is: a token's user, or a guest.
-    fn identify(&self, auth: Option<&RawValue>, keys: &Keys<'_>, rules: &Rules, now: Now) -> Result<Identified, TokenError> {
-        let found = find_connect_token(auth, self.handshake.token.as_deref());
+    fn identify(
+        &self,
+        found: Result<FoundToken, TokenError>,
+        keys: &Keys<'_>,
+        rules: &Rules,
+        now: Now,
+    ) -> Result<Identified, TokenError> {
         let Some(guests) = &rules.guests else {
             let found = found?;
             return (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place, None));
@@ -178,7 +192,8 @@ impl Session {
         self.end_at(expires_at, now);
         match resume_data {
             Some(ResumeData { client_dialects, missed, states }) => {
-                self.dialect_state = DialectState::of_client_dialects(cx.rules.dialects, client_dialects);
+                let enabled = if viewer.is_guest() { cx.rules.dialects_of_guests() } else { cx.rules.dialects };
+                self.dialect_state = DialectState::of_client_dialects(enabled, client_dialects);
                 let active = self.active();
                 active.hold_queue.push_missed(missed, initial_offset);
                 // Sent once the outbox is empty, if it differs from the state sent before.

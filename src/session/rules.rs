@@ -117,6 +117,13 @@ impl Rules {
         }
     }
 
+    /// Returns the dialects that guests may speak unless they pin one: those of files, if there are any, because the five
+    /// need accounts.
+    pub(super) fn dialects_of_guests(&self) -> DialectSet {
+        let (enabled, further) = (self.dialects.current(), self.dialects.current().further());
+        if further.is_empty() { enabled } else { further }
+    }
+
     /// Logs a refusal; returns its id in the log.
     pub fn note(&self, note: RefusalNote<'_>) -> Option<ErrorId> {
         (self.note_refusal)(&note)

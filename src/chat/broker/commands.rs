@@ -118,9 +118,10 @@ impl Broker {
 impl Broker {
     /// A guest says its name.
     fn introduce(&mut self, running: &Running, username: &str) -> Outcome {
+        let now = self.now();
         let user = self.users.get(&running.user).ok_or(ChatError::UserNotFound)?;
         let (account, is_announced) = (user.account.clone(), user.is_announced);
-        let description = Description { username: Some(username.to_owned()), ..Description::default() };
+        let description = Description { username: Some(username.to_owned()), said_at: Some(now), ..Description::default() };
         if !running.user.is_guest() || (!running.prefetched.is_described && description.is_known(&account)) {
             return Ok(Some(Reply::Account(account)));
         }
@@ -130,7 +131,6 @@ impl Broker {
         if is_announced && account.status != ChosenStatus::Offline {
             let came = PresenceChange::Online { user: account.profile.clone(), status: account.status, came: true };
             self.presence.add(&running.user, came);
-            let now = self.now();
             self.fan_out_presence(now);
         }
         Ok(Some(Reply::Account(account)))

@@ -204,8 +204,10 @@ impl Broker {
         let (mut connections, mut total) = (Vec::new(), 0);
         for session in sessions.filter(|session| self.presence_of(requester, &session.user).is_online) {
             total += 1;
-            if connections.len() < limit {
-                connections.push((session.user.clone(), session.socket));
+            if connections.len() < limit
+                && let Some(user) = self.users.get(&session.user)
+            {
+                connections.push((user.profile().clone(), session.socket));
             }
         }
         Reply::Connections { connections, total }

@@ -1,7 +1,7 @@
 //! Replies to requesters.
 use std::sync::Arc;
 
-use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, SocketId, Timestamp, UserId};
+use crate::model::{Account, Conversation, Message, MessageStatus, Notification, Profile, SocketId, Timestamp};
 use crate::store::Overview;
 
 /// The answer to a command that succeeded.
@@ -22,7 +22,7 @@ pub enum Reply {
     /// Sockets and whose they are.
     Connections {
         /// As many as were asked for.
-        connections: Vec<(UserId, SocketId)>,
+        connections: Vec<(Arc<Profile>, SocketId)>,
         /// Number of all that there are.
         total: usize,
     },

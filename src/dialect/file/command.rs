@@ -3,6 +3,7 @@ use super::super::fields::{Field, Payload};
 use super::super::packets::to_json;
 use super::super::request_error::RequestError;
 use super::super::vocabulary::Decoded;
+use crate::auth::check_username;
 use crate::chat::{ChatError, Command, Draft, OwnCopy, SendTo};
 use crate::model::{ChosenStatus, MODEL_USER, Place, UserId};
 
@@ -17,7 +18,7 @@ pub(super) struct CommandName(&'static str);
 const TARGETS: [&str; 6] = ["user", "conversation", "room", "commonChat", "model", "alias"];
 
 /// Commands and the names of their fields.
-const COMMANDS: [(&str, &[&str]); 24] = [
+const COMMANDS: [(&str, &[&str]); 25] = [
     (
         "send",
         &[
@@ -56,6 +57,7 @@ const COMMANDS: [(&str, &[&str]); 24] = [
     ("conversations", &[]),
     ("connections", &["limit"]),
     ("notifications", &["limit"]),
+    ("introduce", &["username"]),
     ("account", &[]),
     ("authenticate", &["token"]),
     ("nothing", &[]),
@@ -136,6 +138,7 @@ impl CommandName {
             "conversations" => Command::ListConversations,
             "connections" => Command::ListConnections { limit: usize::try_from(limit(fields)?).unwrap_or_default() },
             "notifications" => Command::ListNotifications { limit: limit(fields)? },
+            "introduce" => introduce(&fields.get("username"))?,
             "account" => return Ok(Decoded::OwnAccount),
             "authenticate" => return authenticate(&fields.get("token")),
             "nothing" => return Ok(Decoded::Done),
@@ -264,6 +267,13 @@ fn limit(fields: &Fields<'_>) -> Result<i64, RequestError> {
 
 fn some_text(field: &Field<'_>) -> Result<String, RequestError> {
     field.text()?.filter(|text| !text.is_empty()).ok_or_else(|| field.request_error())
+}
+
+/// Reads the name of a guest.
+fn introduce(field: &Field<'_>) -> Result<Command, RequestError> {
+    let username = some_text(field)?.trim().to_owned();
+    check_username(&username, None).map_err(|_| field.request_error())?;
+    Ok(Command::Introduce { username })
 }
 
 fn users(field: &Field<'_>) -> Result<Vec<UserId>, RequestError> {

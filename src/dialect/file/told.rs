@@ -1,10 +1,12 @@
 //! What is told to filters: events and answers as values.
+use std::sync::Arc;
+
 use super::super::content::data_of;
 use super::super::request_error::RequestError;
 use super::super::vocabulary::Asked;
 use super::value::Value;
 use crate::chat::{Event, PresenceChange, Reply, Sent};
-use crate::model::{Conversation, File, Message, Notification, Place, Profile, ReadMark, Timestamp};
+use crate::model::{Conversation, File, Message, Notification, Place, Profile, ReadMark, SocketId, Timestamp};
 use crate::store::Overview;
 
 fn time(at: Timestamp) -> Value {
@@ -148,9 +150,11 @@ pub(super) fn size_of_reply(reply: &Reply) -> usize {
 /// Returns an event as values: several, if several users are concerned.
 pub(super) fn of_event(event: &Event) -> Vec<Value> {
     let value = match event {
-        Event::Connected { user, socket, token: _ } => {
-            Value::object([("user", Value::text(user.as_str())), ("socket", Value::text(socket.as_str()))])
-        }
+        Event::Connected { user, socket, token } => Value::object([
+            ("user", Value::text(user.as_str())),
+            ("socket", Value::text(socket.as_str())),
+            ("token", Value::optional(token.as_deref())),
+        ]),
         Event::Message { message: it, kind, recipient } | Event::MessageUpdated { message: it, kind, recipient } => {
             Value::object([
                 ("message", message(it)),
@@ -280,8 +284,12 @@ pub(super) fn of_reply(asked: &Asked, reply: &Reply) -> Value {
             fields.push(("conversations", Value::list(overviews.iter().map(overview).collect())));
         }
         Reply::Connections { connections, total } => {
-            let connection = |(user, socket): &(crate::model::UserId, crate::model::SocketId)| {
-                Value::object([("user", Value::text(user.as_str())), ("socket", Value::text(socket.as_str()))])
+            let connection = |(user, socket): &(Arc<Profile>, SocketId)| {
+                Value::object([
+                    ("user", Value::text(user.id.as_str())),
+                    ("username", Value::text(user.username.as_str())),
+                    ("socket", Value::text(socket.as_str())),
+                ])
             };
             fields.push(("connections", Value::list(connections.iter().map(connection).collect())));
             fields.push(("total", Value::from(i64::try_from(*total).unwrap_or(i64::MAX))));

@@ -13,7 +13,7 @@ async fn connections(broker: &mut Broker, socket: Socket, limit: usize) -> (Vec<
             let mut ids: Vec<_> = connections.iter().map(|(_, socket)| socket.to_string()).collect();
             ids.dedup();
             assert_eq!(ids.len(), connections.len(), "a row per socket");
-            let mut users: Vec<_> = connections.iter().map(|(user, _)| user.to_string()).collect();
+            let mut users: Vec<_> = connections.iter().map(|(user, _)| user.id.to_string()).collect();
             users.sort();
             (users, total)
         }
