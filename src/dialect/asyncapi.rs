@@ -128,5 +128,5 @@ fn asked_key(event: &str) -> String {
 
 /// Returns the name without characters that keys may not have.
 fn plain(event: &str) -> String {
-    event.replace(':', "-")
+    event.replace(|character: char| !character.is_ascii_alphanumeric() && !"._-".contains(character), "-")
 }

@@ -258,7 +258,7 @@ impl DialectSet {
 
     /// Returns the only member; `None` if there are none or several.
     pub fn only(self) -> Option<Dialect> {
-        if self.len() == 1 { self.iter().next() } else { None }
+        if self.0.is_power_of_two() { self.iter().next() } else { None }
     }
 
     /// Returns the members in the order of the table.

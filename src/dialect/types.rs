@@ -102,9 +102,10 @@ fn named(name: &str, schema: &Value, further: &mut String) -> String {
 
 /// Returns an event's name as the key of a member.
 fn key(event: &str) -> String {
-    if event.chars().all(|character| character.is_ascii_alphanumeric() || character == '_') {
+    let is_word = event.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    if is_word && !event.starts_with(|first: char| first.is_ascii_digit()) {
         event.to_owned()
     } else {
-        format!("'{event}'")
+        format!("'{}'", event.replace('\\', "\\\\").replace('\'', "\\'"))
     }
 }

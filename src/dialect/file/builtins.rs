@@ -2,7 +2,7 @@
 use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::native::{Fun, bome, run, unary, v};
-use jaq_core::{Error, RunPtr, ValR, load};
+use jaq_core::{Error, RunPtr, ValR, ValT as _, load};
 
 use super::number::Number;
 use super::value::{Value, spend};
@@ -14,10 +14,6 @@ pub(super) type Data = JustLut<Value>;
 
 /// Functions in jq's own words.
 const DEFINITIONS: &str = r#"
-def null: [][0];
-def true: 0 == 0;
-def false: 0 != 0;
-def not: if . then false else true end;
 def empty: {}[] as $x | .;
 def error(f): (f | error_empty) as $x | .;
 def error: error_empty as $x | .;
@@ -40,7 +36,6 @@ def all: all(.);
 def sort_by(f): [.[] | [[f], .]] | sort | map(.[1]);
 def first: .[0];
 def last: .[-1];
-def compact: with_entries(select(.value != null));
 "#;
 
 /// Names of the functions that filters may call, with the number of their arguments.
@@ -125,7 +120,12 @@ pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
 type Function = RunPtr<Data>;
 
 /// Functions without an argument.
-const PLAIN: [(&str, Function); 15] = [
+const PLAIN: [(&str, Function); 20] = [
+    ("null", |_| bome(Ok(Value::Null))),
+    ("true", |_| bome(Ok(Value::Bool(true)))),
+    ("false", |_| bome(Ok(Value::Bool(false)))),
+    ("not", |cv| bome(Ok(Value::Bool(!cv.1.as_bool())))),
+    ("compact", |cv| bome(compact(&cv.1))),
     ("type", |cv| bome(Ok(Value::text(cv.1.kind())))),
     ("length", |cv| bome(length(&cv.1))),
     ("sort", |cv| bome(sorted(&cv.1).map(Value::list))),
@@ -229,6 +229,13 @@ fn sorted(value: &Value) -> Result<Vec<Value>, Error<Value>> {
     spend(items.len());
     items.sort_by(Value::compare);
     Ok(items)
+}
+
+/// Leaves out fields that are `null`.
+fn compact(value: &Value) -> ValR<Value> {
+    let Value::Object(object) = value else { return Err(unfit()) };
+    spend(object.fields().len());
+    Ok(Value::object_of(object.fields().iter().filter(|(_, value)| !matches!(value, Value::Null)).cloned()))
 }
 
 fn has(value: &Value, key: &Value) -> ValR<Value> {

@@ -1,6 +1,7 @@
 //! A dialect that a file describes.
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jaq_core::ValT as _;
 use log::warn;
 
 use super::super::events::{ClientEvent, ServerEvent};
@@ -164,7 +165,8 @@ impl FileDialect {
         self.tells(occasion).flat_map(move |tell| {
             told.iter().filter_map(move |value| {
                 let is_meant = tell.when.as_ref().is_none_or(|when| {
-                    when.run(bytes, || Some(value.clone())).is_ok_and(|answer| jaq_core::ValT::as_bool(&answer))
+                    let answer = when.run(bytes, || Some(value.clone()));
+                    answer.inspect_err(|failure| tell.words.args.note(failure)).is_ok_and(|answer| answer.as_bool())
                 });
                 is_meant.then(|| tell.words.packet(value, bytes, is_placed)).flatten()
             })
@@ -192,7 +194,7 @@ impl Ask {
             && let Ok(echo) = echo.run(json.len(), values)
         {
             let echo = echo.to_json();
-            if echo.len() <= ECHO_MAX_BYTES && !echo.contains("\\u0000") {
+            if super::value::was_enough() && echo.len() <= ECHO_MAX_BYTES && !echo.contains("\\u0000") {
                 asked.echo = echo.into();
             }
         }

@@ -157,8 +157,8 @@ impl<'a> Reader<'a> {
 
     fn event(&mut self, event: &Spanned<String>) -> &'static str {
         let name = event.get_ref();
-        if name.is_empty() || name.chars().count() > EVENT_MAX {
-            self.problem(&event.span(), format!("an event's name has 1 to {EVENT_MAX} characters"));
+        if name.is_empty() || name.chars().count() > EVENT_MAX || name.contains(char::is_control) {
+            self.problem(&event.span(), format!("an event's name has 1 to {EVENT_MAX} characters, no control characters"));
         } else if is_reserved(name) || name == "recovery:seed" {
             self.problem(&event.span(), format!("{name} is an event of the protocol itself"));
         }
@@ -319,11 +319,16 @@ impl Draft<'_> {
     }
 }
 
+/// Returns a description on one line, which ends no comment.
+fn sentence(description: &str) -> String {
+    description.split_whitespace().collect::<Vec<_>>().join(" ").replace("*/", "* /")
+}
+
 fn client_events(document: &Document, asks: &[Ask]) -> Vec<ClientEvent> {
     let firsts = document.client.iter().zip(asks).filter(|(_, ask)| ask.part == 0);
     let event = |(table, ask): (&ClientTable, &Ask)| {
         let doc = EventDoc {
-            summary: keep(table.description.trim()),
+            summary: keep(&sentence(&table.description)),
             takes: Shape::Value(Field::optional("payload", kinds::anything)),
             ack: kinds::anything,
             is_acked: false,
@@ -346,7 +351,7 @@ fn server_events(document: &Document, tells: &[Tell]) -> Vec<ServerEvent> {
     {
         Some(known) if known.offset != offset => known.offset = Offset::Unasked,
         Some(_) => {}
-        None => events.push(ServerEvent { name, summary: keep(description.trim()), payload: Some(kinds::anything), offset }),
+        None => events.push(ServerEvent { name, summary: keep(&sentence(description)), payload: Some(kinds::anything), offset }),
     };
     for (table, tell) in document.server.iter().zip(tells) {
         for occasion in &tell.occasions {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::super::content::data_of;
 use super::super::request_error::RequestError;
 use super::super::vocabulary::Asked;
-use super::value::Value;
+use super::value::{Name, Value};
 use crate::chat::{Event, PresenceChange, Reply, Sent};
 use crate::model::{Conversation, File, Message, Notification, Place, Profile, ReadMark, SocketId, Timestamp};
 use crate::store::Overview;
@@ -71,7 +71,7 @@ fn message(message: &Message) -> Value {
     ])
 }
 
-fn conversation_fields(conversation: &Conversation) -> Vec<(std::rc::Rc<str>, Value)> {
+fn conversation_fields(conversation: &Conversation) -> Vec<(Name, Value)> {
     let Conversation { id, kind, name, avatar, admin, participants, last_message, last_seq: _, created_at, updated_at } =
         conversation;
     let last = last_message.as_ref().map(|last| {
@@ -93,7 +93,7 @@ fn conversation_fields(conversation: &Conversation) -> Vec<(std::rc::Rc<str>, Va
         ("createdAt", time(*created_at)),
         ("updatedAt", time(*updated_at)),
     ];
-    fields.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    fields.into_iter().map(|(name, value)| (Name::Known(name), value)).collect()
 }
 
 fn conversation(conversation: &Conversation) -> Value {
@@ -103,9 +103,9 @@ fn conversation(conversation: &Conversation) -> Value {
 fn overview(overview: &Overview) -> Value {
     let Overview { conversation, members, unread, name } = overview;
     let mut fields = conversation_fields(conversation);
-    fields.push(("users".into(), Value::list(members.iter().map(|member| user(member)).collect())));
-    fields.push(("unread".into(), Value::from(*unread)));
-    fields.push(("alias".into(), Value::optional(name.as_deref())));
+    fields.push((Name::Known("users"), Value::list(members.iter().map(|member| user(member)).collect())));
+    fields.push((Name::Known("unread"), Value::from(*unread)));
+    fields.push((Name::Known("alias"), Value::optional(name.as_deref())));
     Value::object_of(fields)
 }
 
@@ -301,5 +301,5 @@ pub(super) fn of_reply(asked: &Asked, reply: &Reply) -> Value {
         Reply::Renewed { expires_at } => fields.push(("expiresAt", expires_at.map(time).unwrap_or_default())),
         Reply::Account(account) => fields.push(("account", user(&account.profile))),
     }
-    Value::object_of(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    Value::object_of(fields.into_iter().map(|(name, value)| (Name::Known(name), value)))
 }

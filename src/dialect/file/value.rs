@@ -1,8 +1,10 @@
 //! Values that filters work on: JSON, and a budget of work for all that is done with it.
 use std::cell::Cell;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use hashbrown::HashSet;
+use smallvec::SmallVec;
 
 use super::number::Number;
 
@@ -74,25 +76,57 @@ impl List {
     }
 }
 
+/// Name of a field.
+#[derive(Debug, Clone)]
+pub(super) enum Name {
+    /// Of what is told.
+    Known(&'static str),
+    /// Of a filter, or of what came.
+    Given(Rc<str>),
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Given(name) => name,
+        }
+    }
+}
+
+impl From<Name> for Value {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::Known(name) => Self::text(name),
+            Name::Given(name) => Self::Text(name),
+        }
+    }
+}
+
+/// A field: filters make objects of one at a time.
+type Fields = SmallVec<[(Name, Value); 1]>;
+
 /// The fields of an object, in their order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object {
     depth: u8,
-    fields: Vec<(Rc<str>, Value)>,
+    fields: Fields,
 }
 
 impl Object {
     /// Makes an object of fields as they came; of repeated ones the last counts.
-    pub(super) fn of(mut fields: Vec<(Rc<str>, Value)>) -> Self {
+    pub(super) fn of(fields: Vec<(Rc<str>, Value)>) -> Self {
         let mut seen = HashSet::new();
-        fields.reverse();
-        fields.retain(|(name, _)| seen.insert(name.clone()));
+        let last = fields.into_iter().rev().filter(|(name, _)| seen.insert(name.clone()));
+        let mut fields: Fields = last.map(|(name, value)| (Name::Given(name), value)).collect();
         fields.reverse();
         let depth = fields.iter().map(|(_, value)| value.depth()).max().unwrap_or_default().saturating_add(1);
         Self { depth, fields }
     }
 
-    pub(super) fn fields(&self) -> &[(Rc<str>, Value)] {
+    pub(super) fn fields(&self) -> &[(Name, Value)] {
         &self.fields
     }
 
@@ -110,7 +144,7 @@ impl Object {
     }
 
     /// Sets a field; `None` removes it.
-    pub(super) fn set(&mut self, name: Rc<str>, value: Option<Value>) {
+    pub(super) fn set(&mut self, name: Name, value: Option<Value>) {
         match (self.place(&name), value) {
             (Some(place), Some(value)) => {
                 self.depth = self.depth.max(value.depth().saturating_add(1));
@@ -147,11 +181,12 @@ impl Value {
 
     /// Makes an object of fields with different names.
     pub(super) fn object<const N: usize>(fields: [(&'static str, Self); N]) -> Self {
-        Self::object_of(fields.into_iter().map(|(name, value)| (Rc::from(name), value)).collect())
+        Self::object_of(fields.into_iter().map(|(name, value)| (Name::Known(name), value)))
     }
 
     /// Makes an object of fields with different names. A value that is too deep ends the filter.
-    pub(super) fn object_of(fields: Vec<(Rc<str>, Self)>) -> Self {
+    pub(super) fn object_of(fields: impl IntoIterator<Item = (Name, Self)>) -> Self {
+        let fields: Fields = fields.into_iter().collect();
         let depth = fields.iter().map(|(_, value)| value.depth()).max().unwrap_or_default().saturating_add(1);
         Self::Object(Rc::new(Object { depth, fields })).if_shallow()
     }

@@ -9,7 +9,7 @@ use jaq_core::val::Range;
 use jaq_core::{Error, ValR, ValT, ValX};
 
 use super::number::Number;
-use super::value::{Value, spend, was_enough};
+use super::value::{Name, Value, spend, was_enough};
 
 /// Returns the error of an operation that such values do not have.
 ///
@@ -68,7 +68,7 @@ impl ValT for Value {
         for (name, value) in fields {
             let Self::Text(name) = name else { return Err(unfit()) };
             pay(1)?;
-            object.set(name, Some(value));
+            object.set(Name::Given(name), Some(value));
         }
         Ok(Self::Object(Rc::new(object)).if_shallow())
     }
@@ -87,7 +87,7 @@ impl ValT for Value {
                 let mut places = 0..object.fields().len();
                 Box::new(std::iter::from_fn(move || {
                     let (name, value) = object.fields().get(places.next()?)?;
-                    Some(pay(1).map(|()| (Self::Text(name.clone()), value.clone())))
+                    Some(pay(1).map(|()| (Self::from(name.clone()), value.clone())))
                 }))
             }
             _ => box_once(Err(unfit())),
@@ -155,7 +155,7 @@ impl ValT for Value {
                 let fields = object.fields().iter().filter_map(|(name, value)| {
                     f(value.clone()).next().map(|changed| changed.map(|changed| (name.clone(), changed)))
                 });
-                Ok(Self::object_of(fields.collect::<Result<_, _>>()?))
+                Ok(Self::object_of(fields.collect::<Result<Vec<_>, _>>()?))
             }
             other => opt.fail(other, |_| unfit().into()),
         }
@@ -166,13 +166,12 @@ impl ValT for Value {
         match (self, index) {
             (Self::Null, Self::Text(name)) => {
                 let value = f(Self::Null).next().transpose()?;
-                let fields = value.map(|value| (name.clone(), value)).into_iter().collect();
-                Ok(Self::object_of(fields))
+                Ok(Self::object_of(value.map(|value| (Name::Given(name.clone()), value))))
             }
             (Self::Object(mut object), Self::Text(name)) => {
                 let changed = f(object.get(name).cloned().unwrap_or_default()).next().transpose()?;
                 let length = object.fields().len();
-                own(&mut object, length)?.set(name.clone(), changed);
+                own(&mut object, length)?.set(Name::Given(name.clone()), changed);
                 Ok(Self::Object(object).if_shallow())
             }
             (Self::List(mut list), Self::Number(number)) => {
@@ -391,12 +390,13 @@ impl Value {
                 let sorted = |object: &super::value::Object| {
                     let mut fields: Vec<_> = object.fields().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                     spend(fields.len());
-                    fields.sort_by(|(left, _), (right, _)| left.cmp(right));
+                    fields.sort_by(|(left, _), (right, _)| (**left).cmp(right));
                     let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
                     (names, values)
                 };
                 let ((left_names, left_values), (right_names, right_values)) = (sorted(left), sorted(right));
-                left_names.cmp(&right_names).then_with(|| compare_all(&left_values, &right_values))
+                let names = |names: &[Name]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+                names(&left_names).cmp(&names(&right_names)).then_with(|| compare_all(&left_values, &right_values))
             }
             (left, right) => left.rank().cmp(&right.rank()),
         }

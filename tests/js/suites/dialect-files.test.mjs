@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'node:test';
 
+import { blocksOf, read } from '../lib/blocks.mjs';
 import { VERSIONS, closeAfter, connect } from '../lib/client.mjs';
 import { begin, succeed } from '../lib/command.mjs';
 import { Server } from '../lib/server.mjs';
@@ -284,6 +285,15 @@ describe('parlance dialect', () => {
   it('new prints a file that check takes', async (test) => {
     const file = newFile(test, await succeed(place, 'dialect', 'new'));
     assert.equal(await succeed(place, 'dialect', 'check', file), '');
+  });
+
+  it('check takes what the document shows', async (test) => {
+    const blocks = blocksOf(read('docs/dialects/your-own.md')).filter(({ language }) => language === 'toml');
+    assert.equal(blocks.length, 3);
+    for (const { text } of blocks) {
+      const [begins, ends] = text.includes('version = 1') ? ['', ''] : ['version = 1\nname = "shop"\n', '\n[[client]]\nevent = "me"\ncommand = "account"\n'];
+      await succeed(place, 'dialect', 'check', newFile(test, `${begins}${text}${ends}`));
+    }
   });
 
   it('check prints all faults, a line each, and remarks', async (test) => {

@@ -28,6 +28,7 @@ const LEFT_OUT = [
   ['docs/command-line.md', '$ parlance tail', 'runs until it is stopped; cli.test.mjs reads it'],
   ['docs/command-line.md', 'parlance completions bash', 'writes where shells look for completions; tests/integration/cli/check.rs makes all of them'],
   ['docs/dialects/README.md', 'npm install', 'takes the registry'],
+  ['docs/dialects/your-own.md', 'parlance dialect check', 'serves until it is stopped; dialect-files.test.mjs checks the files of the page'],
   ['docs/interfaces.md', 'npx openapi-typescript', 'takes the registry; interfaces.test.mjs validates the document'],
   ['docs/operating/backup.md', 'parlance backup', 'has a test below, with the restore'],
   ['docs/operating/backup.md', 'rm -f data', 'has a test below'],
