@@ -7,9 +7,10 @@ use actix::Recipient;
 use bytes::Bytes;
 
 use super::call_context::{CallContext, Now};
-use super::namespaces::{NAMESPACE, Renaming};
+use super::namespaces::NAMESPACE;
 use super::ports::{AskConnect, AtConsole, Broker, ForwardEvent, KeysWanted};
 use super::publishing::Publisher;
+use super::renaming::Renaming;
 use super::rules::Rules;
 use super::state::Session;
 use crate::chat::{

@@ -2,14 +2,13 @@
 use serde_json::value::RawValue;
 
 use super::call_context::{CallContext, Now};
-use super::credentials::{Keys, find_pin, find_recovery, find_return, keys_of};
-use super::guests::{Guests, Identified};
+use super::credentials::{find_pin, find_recovery, find_return, keys_of};
+use super::identity::Identity;
 use super::namespaces::{CONSOLE, NAMESPACE, NamespaceName};
 use super::ports::{AskConnect, KeysWanted};
-use super::rules::Rules;
 use super::showing::{show, show_initial_offset};
 use super::state::{Session, Stage};
-use crate::auth::{AuthError, FoundToken, TokenError, TokenPlace, find_connect_token};
+use crate::auth::{AuthError, TokenError, TokenPlace, find_connect_token};
 use crate::chat::{Admission, Broadcast, Connect, ConnectVerdict, Event, RefusedConnect, ResumeData, Watermark};
 use crate::dialect::{ConnectRefusal, DialectState, connect_error, guest_packet};
 use crate::engineio::{CloseReason, Encoded};
@@ -112,7 +111,7 @@ impl Session {
     }
 
     /// Asks the broker to admit the client, as whom its token or the hook says it is, or as a guest.
-    fn come_in(&mut self, verified: Result<Identified, TokenError>, auth: Option<&RawValue>, now: Now, cx: &mut CallContext<'_>) {
+    fn come_in(&mut self, verified: Result<Identity, TokenError>, auth: Option<&RawValue>, now: Now, cx: &mut CallContext<'_>) {
         let rules = cx.rules;
         match verified {
             Ok((claims, place, guest)) => {
@@ -151,29 +150,6 @@ impl Session {
         cx.rules.note(RefusalNote { event: Some(namespace), ..refusal });
         self.protocol.forget_connecting(namespace);
         cx.output.send(&Encoded::text(&socketio::encode_connect_error(namespace, &message, None)));
-    }
-
-    /// Finds out whose the client is: a token's user, or a guest.
-    fn identify(
-        &self,
-        found: Result<FoundToken, TokenError>,
-        keys: &Keys<'_>,
-        rules: &Rules,
-        now: Now,
-    ) -> Result<Identified, TokenError> {
-        let Some(guests) = &rules.guests else {
-            let found = found?;
-            return (rules.verify)(&found.text, now.wall).map(|claims| (claims, found.place, None));
-        };
-        match found.or_else(|error| Guests::find_token(keys).ok_or(error)) {
-            Ok(found) => {
-                let claims = (rules.verify)(&found.text, now.wall)?;
-                let pass = guests.pass_of(&claims, now);
-                Ok((claims, found.place, pass))
-            }
-            Err(TokenError::Missing) => self.new_guest(guests, keys, rules, now),
-            Err(error) => Err(error),
-        }
     }
 
     /// Handles the admission of the client.

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
-use super::guests::name_in_query;
 use crate::auth::{FoundToken, RequestTokens, TokenPlace};
 use crate::dialect::DialectSet;
 use crate::engineio::{Headers, Opening};
@@ -21,6 +20,11 @@ pub(super) struct BadWish;
 
 /// Keys of a CONNECT's `auth`; none if it has none.
 pub(super) type Keys<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
+
+/// Keys of `auth` and parameters of the query that hold a guest's name, in the words of public front ends.
+const NAMES: [&str; 5] = ["username", "name", "userName", "nickname", "user"];
+/// Keys of `auth` that hold a guest's token, beside `token`.
+const GUEST_TOKENS: [&str; 2] = ["sessionID", "sessionId"];
 
 /// Reads the keys of `auth`.
 pub(super) fn keys_of(auth: Option<&RawValue>) -> Keys<'_> {
@@ -91,6 +95,28 @@ pub(super) fn find_return(keys: &Keys<'_>, user: &UserId) -> (Option<PrivateId>,
     (back_to, text("offset").filter(|_| is_own).and_then(|offset| Offset::parse(&offset)))
 }
 
+/// Returns the token that a guest gives in words of its front end.
+pub(super) fn find_guest_token(keys: &Keys<'_>) -> Option<FoundToken> {
+    FoundToken::of_auth(&GUEST_TOKENS.iter().find_map(|key| text_of(keys, key))?)
+}
+
+/// Returns the name that a guest gives: `auth` wins over the query.
+pub(super) fn find_name(keys: &Keys<'_>, handshake: &Handshake) -> Option<String> {
+    let given = NAMES.iter().find_map(|key| text_of(keys, key)).map(Cow::into_owned);
+    given.or_else(|| handshake.name.as_deref().map(str::to_owned))
+}
+
+/// Returns the name that a query gives.
+fn name_in_query(query: &str) -> Option<Box<str>> {
+    let value = NAMES.iter().find_map(|name| last_of(query, name))?;
+    let spaced = value.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|name| name.as_ref().into())
+}
+
+fn text_of<'a>(keys: &Keys<'a>, key: &str) -> Option<Cow<'a, str>> {
+    serde_json::from_str::<Cow<'a, str>>(keys.get(key)?.get()).ok().filter(|text| !text.trim().is_empty())
+}
+
 /// Returns a key's value, unless that is null.
 fn given<'a>(keys: &Keys<'a>, key: &str) -> Option<&'a RawValue> {
     keys.get(key).copied().filter(|value| value.get() != "null")
@@ -101,7 +127,7 @@ fn read_wish(text: &str) -> Result<bool, BadWish> {
 }
 
 /// Returns the last value of a parameter of the query, as it stands there.
-pub(super) fn last_of<'a>(query: &'a str, parameter: &str) -> Option<&'a str> {
+fn last_of<'a>(query: &'a str, parameter: &str) -> Option<&'a str> {
     let mut pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(name, _)| *name == parameter).map(|(_, value)| value)
 }

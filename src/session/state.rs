@@ -130,6 +130,17 @@ impl Session {
         self.confirmation.on_ping();
     }
 
+    /// Returns the name by which its client calls the chat's namespace.
+    pub(super) fn namespace<'a>(&self, rules: &'a Rules) -> &'a str {
+        self.namespace.of(&rules.namespaces)
+    }
+
+    /// Returns whether its client has another name for the chat's namespace, so that packets have to bear it.
+    #[inline]
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.namespace.is_other()
+    }
+
     /// Returns the way in which it is shown events.
     #[inline]
     pub(super) fn view(&self) -> View {
