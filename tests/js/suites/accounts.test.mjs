@@ -141,7 +141,7 @@ for (const database of DATABASES) {
       });
       assert.equal(made.status, 201, JSON.stringify(made.body));
       assert.deepEqual(made.body.user, {
-        id: 'auth0|5f7c', username: 'hanna', fullName: 'Hanna H', avatar: null, email: 'hanna@example.org', role: 'admin', disabled: false,
+        id: 'auth0|5f7c', username: 'hanna', fullName: 'Hanna H', avatar: null, email: 'hanna@example.org', role: 'admin', disabled: false, guest: false,
       });
       for (const body of [{ id: 'auth0|5f7c', username: 'other' }, { username: 'Hanna' }, { username: 'other', email: 'hanna@example.org' }]) {
         assertHttpError(await asServer('POST', '/api/admin/users', body), 409, 'CONFLICT');
