@@ -1,9 +1,11 @@
 // A stand-in for the operator's own server: verifies each request's signature, and answers as the test says.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import { fileURLToPath } from 'node:url';
 
 import { hooked, unlikeCall } from './documents.mjs';
 import { LIMIT, within } from './wait.mjs';
@@ -96,3 +98,21 @@ export function latch() {
 
 /** Random text, for contents that must not be mixed up. */
 export const nonce = () => randomBytes(6).toString('hex');
+
+/** Runs a program of `examples/backend` on a free port until the test is over; returns its address. */
+export async function example(test, name, env) {
+  const port = await freePort();
+  const [program, path] = [name.endsWith('.py') ? 'python3' : process.execPath, fileURLToPath(new URL(`../../../examples/backend/${name}`, import.meta.url))];
+  const running = spawn(program, [path], { env: { PATH: process.env.PATH, PORT: String(port), ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
+  test.after(() => running.kill());
+  await within(LIMIT, `${name} to listen`, once(running.stdout, 'data'));
+  return `http://127.0.0.1:${port}`;
+}
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}

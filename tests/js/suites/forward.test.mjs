@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { Backend, latch, nonce } from '../lib/backend.mjs';
+import { Backend, SECRET, example, latch, nonce } from '../lib/backend.mjs';
 import { people } from '../lib/chat.mjs';
 import { closeAfter, connect } from '../lib/client.mjs';
 import { DATABASES } from '../lib/database.mjs';
@@ -178,3 +178,16 @@ describe('without FORWARD_URL', () => {
     await assert.rejects(Server.start({ env: { FORWARD_URL: 'http://127.0.0.1:9' } }), /FORWARD_SECRET: must be set where FORWARD_URL is/);
   });
 });
+
+for (const name of ['auction.mjs', 'auction.py']) {
+  it(`examples/backend/${name} takes bids`, async (test) => {
+    const url = await example(test, name, { FORWARD_SECRET: SECRET });
+    const server = await Server.start({ env: { FORWARD_URL: url, FORWARD_SECRET: SECRET } });
+    test.after(() => server.remove());
+    const [ann, bob] = await people(test, server, ['ann', 'bob']);
+    await bob.succeed('joinRoom', 'auction-vase');
+    assert.deepEqual(await ackOf(ann, 'auction:bid', { item: 'vase', price: 7 }), [{ accepted: true }]);
+    assert.deepEqual(await bob.next('auction:leads'), { item: 'vase', price: 7, by: ann.user.username });
+    assert.deepEqual(await ackOf(bob, 'auction:bid', { item: 'vase', price: 6 }), [{ accepted: false, reason: 'too low' }]);
+  });
+}

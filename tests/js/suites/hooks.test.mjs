@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { Backend, SECRET, latch, nonce } from '../lib/backend.mjs';
+import { Backend, SECRET, example, latch, nonce } from '../lib/backend.mjs';
 import { Authority } from '../lib/certificate.mjs';
 import { assertHttpError, conversationHistory, makeGroup, people, settle } from '../lib/chat.mjs';
 import { closeAfter, connect, open, refusal } from '../lib/client.mjs';
@@ -359,3 +359,19 @@ describe('a hook whose failures allow', () => {
     assert.equal(backend.asked.length, 4);
   });
 });
+
+for (const name of ['moderate.mjs', 'moderate.py']) {
+  it(`examples/backend/${name} lets no telephone numbers pass`, async (test) => {
+    const url = await example(test, name, { HOOK_SECRET: SECRET });
+    const server = await Server.start({ env: { HOOK_URL: url, HOOK_SECRET: SECRET, HOOK_EVENTS: 'send,edit' } });
+    test.after(() => server.remove());
+    const [ann, bob] = await people(test, server, ['ann', 'bob']);
+    const send = (content) => ({ recipientId: bob.user.id, content });
+    const { error } = await ann.refused('PHONE_NUMBER', 'send_direct_message', send('Call me: 555 0100 23'));
+    assert.equal(error, 'No telephone numbers, please');
+    await ann.succeed('send_direct_message', send('Damn, 7 of 10'));
+    assert.equal((await bob.next('new_message')).message.content, '****, 7 of 10');
+    const unsigned = await fetch(url, { method: 'POST', body: '{"data":{"message":{"content":"x"}}}' });
+    assert.equal(unsigned.status, 401);
+  });
+}
