@@ -224,3 +224,40 @@ fn who_waits_for_keys_ends_with_the_time_to_come_in() {
     case.with(|session, now, cx| session.on_close(CloseReason::ConnectTimeout, now.instant, cx.rules, cx.broker));
     assert!(case.broker.disconnects.is_empty(), "the broker has never heard of it");
 }
+
+#[test]
+fn the_operators_hook_is_asked_who_a_client_is_and_only_the_last_answer_counts() {
+    let asking = || Rules { asks_connect: true, ..rules() };
+    let judged = |ticket, verdict| Notice::ConnectJudged { ticket, verdict };
+    let claims = (rules().verify)("bob", Timestamp::default()).unwrap();
+    let mut case = Case::open(asking(), &Opening::default());
+    case.text("0");
+    let Some(&Ok(ticket)) = case.broker.backend.last() else { panic!() };
+    assert!(case.broker.connects.is_empty(), "nobody comes in meanwhile");
+    case.notice(judged(ticket.wrapping_add(1), ConnectVerdict::Failed));
+    assert!(case.sent().is_empty(), "an answer to something else");
+    case.notice(judged(ticket, ConnectVerdict::Named(Box::new(claims))));
+    assert_eq!(case.broker.connects[0].claims.user.as_str(), "bob");
+    let refusal = HookRefusal { code: "CLOSED".into(), message: "Come back at eight".into() };
+    for (verdict, code) in [
+        (ConnectVerdict::Refused(Box::new(refusal)), "CLOSED"),
+        (ConnectVerdict::Failed, "HOOK_FAILED"),
+        (ConnectVerdict::Allowed, "NO_TOKEN"),
+    ] {
+        let mut case = Case::open(asking(), &Opening::default());
+        case.text("0");
+        let Some(&Ok(ticket)) = case.broker.backend.last() else { panic!() };
+        case.notice(judged(ticket, verdict));
+        assert!(case.broker.connects.is_empty() && case.sent()[0].contains(code), "{code}");
+    }
+}
+
+#[test]
+fn what_no_dialect_knows_is_handed_on_where_somebody_takes_it() {
+    let mut case = Case::joined_with(Rules { forwarded_bytes: 1_000, ..rules() }, r#"{"token":"ann"}"#);
+    case.text(r#"2["auction:bid",{"price":7}]"#);
+    assert_eq!(case.broker.backend, [Err("auction:bid".into())]);
+    let mut case = Case::joined_with(rules(), r#"{"token":"ann"}"#);
+    case.text(r#"2["auction:bid",{"price":7}]"#);
+    assert!(case.broker.backend.is_empty());
+}

@@ -20,8 +20,8 @@ use super::state::Session;
 use crate::auth::{Claims, TokenError};
 use crate::chat::{
     Admission, Broadcast, Capabilities, CapabilitiesChanged, CatchUpDrained, ChatError, ClientDialects, Command,
-    ConfirmationWanted, Confirmed, Connect, Disconnect, Event, FellBehind, LateRequest, LeftBehind, Limited, Notice, OwnCopy,
-    RefusedConnect, Replay, ReplayKind, Reply, Request, ResumeData, Upgraded, Watermark,
+    ConfirmationWanted, Confirmed, Connect, ConnectVerdict, Disconnect, Event, FellBehind, HookRefusal, LateRequest, LeftBehind,
+    Limited, Notice, OwnCopy, RefusedConnect, Replay, ReplayKind, Reply, Request, ResumeData, Upgraded, Watermark,
 };
 use crate::dialect::DialectSet;
 use crate::dialect::fixtures::{CONVERSATION, MESSAGE, account, conversation, message, message_id, profile, user};
@@ -80,8 +80,8 @@ struct Spy {
     upgrades: usize,
     console: Vec<ConsoleAct>,
     keys_wanted: usize,
-    asked_connects: Vec<AskConnect>,
-    forwarded: Vec<ForwardEvent>,
+    /// Questions to the operator's server, by their tickets; an event that is handed on, by its name.
+    backend: Vec<Result<u32, Box<str>>>,
     /// Confirmations that were asked for, in order,
     proofs: Vec<Watermark>,
     /// and the final one.
@@ -90,11 +90,11 @@ struct Spy {
 
 impl Broker for Spy {
     fn forward(&mut self, message: ForwardEvent) {
-        self.forwarded.push(message);
+        self.backend.push(Err(message.event));
     }
 
     fn ask_connect(&mut self, message: AskConnect) {
-        self.asked_connects.push(message);
+        self.backend.push(Ok(message.ticket));
     }
 
     fn connect(&mut self, message: Connect) {
