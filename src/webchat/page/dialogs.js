@@ -101,7 +101,7 @@ export function Info({ chat, conversation, select, onClose }) {
       <button type="button" class="danger" onClick=${leave}>Leave the room</button><//>`;
   }
   return html`<${Dialog} title="Group" onClose=${onClose}>
-    ${isAdmin ? html`<form class="rename" onSubmit=${rename}><label>Name<input name="name" required maxlength="100" value=${name} dir="auto" /></label><button>Rename</button></form>` : html`<p class="title"><${Name}>${name}<//></p>`}
+    ${isAdmin ? html`<form class="rename" onSubmit=${rename}><label>Name<input name="name" required maxlength="100" defaultValue=${name} dir="auto" /></label><button>Rename</button></form>` : html`<p class="title"><${Name}>${name}<//></p>`}
     <h3>${participants.length} ${participants.length === 1 ? 'member' : 'members'}</h3>
     <ul class="people">${participants.map((user) => html`<li key=${user} class="person">
       <${Avatar} id=${user} name=${chat.nameOf(user)} isOnline=${chat.people.get(user)?.isOnline} />

@@ -1,5 +1,5 @@
 // An open conversation: its messages, and the field for a new one.
-import { Component, html, useEffect, useRef, useState } from './vendor/preact.js';
+import { Component, html, useEffect, useLayoutEffect, useRef, useState } from './vendor/preact.js';
 
 import { MODEL } from './chat.js';
 import { Avatar, Icon, IconButton, Name, Text, day, size, time, whole } from './ui.js';
@@ -237,7 +237,8 @@ function Composer({ chat, conversation, edited, edit }) {
     typing.current = {};
   };
   useEffect(() => stop, []);
-  useEffect(() => {
+  // With the drawing, not after it: else it comes over what is typed meanwhile.
+  useLayoutEffect(() => {
     field.current.value = edited ? edited.content : conversation.draft;
     setEmpty(!field.current.value);
     // On a phone the keyboard would cover the messages.
