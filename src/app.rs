@@ -50,7 +50,7 @@ use crate::web::{self, Audit, Chat, RateLimit, Settings, WebState};
 use crate::webchat;
 use crate::webhooks::{Configured, Webhooks};
 
-pub use self::dialect_files::load_dialects;
+pub use self::dialect_files::{load_dialects, read_dialect};
 pub use self::error::AppError;
 pub use self::issuer_keys::read_issuer_keys;
 pub use self::options::{admin_login, check_webhooks, check_your_code, connections_with, tls};

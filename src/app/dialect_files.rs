@@ -9,6 +9,9 @@ use super::error::AppError;
 use crate::config::Config;
 use crate::dialect::{FileDialect, Problem, RegisterError, Vocabulary as _, replace};
 
+/// Maximum size of a file that is read at all, in bytes.
+const LENGTH_MAX: u64 = 1_024 * 1_024;
+
 /// A file as it is in force.
 struct Loaded {
     path: PathBuf,
@@ -28,7 +31,7 @@ pub fn load_dialects(config: &Config) -> Result<(), AppError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut names = Vec::new();
     for path in &config.dialect_files {
-        let text = read(path).map_err(AppError)?;
+        let text = read_dialect(path).map_err(AppError)?;
         let known = loaded.iter_mut().find(|known| known.path == *path);
         let name = match known {
             Some(known) if known.text == text => known.name,
@@ -72,7 +75,7 @@ pub(super) async fn reload() {
 }
 
 fn changed(known: &Loaded) -> Result<Option<Loaded>, String> {
-    let text = read(&known.path)?;
+    let text = read_dialect(&known.path)?;
     if text == known.text {
         return Ok(None);
     }
@@ -90,8 +93,20 @@ fn load(path: &Path, text: String, max_bytes: usize) -> Result<Loaded, String> {
     Ok(Loaded { path: path.to_owned(), text, name: dialect.name(), max_bytes })
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+/// Reads a file of `DIALECT_FILES`. What is no file, as a pipe, is not opened: it might never end.
+///
+/// # Errors
+/// The path, and what is wrong with it.
+pub fn read_dialect(path: &Path) -> Result<String, String> {
+    let because = |cause: &dyn std::fmt::Display| format!("{}: {cause}", path.display());
+    let metadata = fs::metadata(path).map_err(|error| because(&error))?;
+    if !metadata.is_file() {
+        return Err(because(&"is no file"));
+    }
+    if metadata.len() > LENGTH_MAX {
+        return Err(because(&"is larger than 1 MB"));
+    }
+    fs::read_to_string(path).map_err(|error| because(&error))
 }
 
 fn parse(path: &Path, text: &str, max_bytes: usize) -> Result<&'static FileDialect, String> {

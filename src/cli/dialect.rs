@@ -1,11 +1,11 @@
 //! `parlance dialect …`: checks and tries dialects that files describe. Needs no configuration.
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use super::error::CliError;
 use super::output::print;
+use crate::app;
 use crate::config::Config;
 use crate::dialect::{DialectSet, FileDialect, START, Vocabulary as _, replace};
 
@@ -49,7 +49,7 @@ pub(super) fn execute(command: &DialectCommand) -> Result<(), CliError> {
 /// # Errors
 /// All that is wrong with it, a line each.
 fn read(path: &Path) -> Result<(&'static FileDialect, String), String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = app::read_dialect(path)?;
     match FileDialect::parse(path, &text, Config::default().max_packet_size) {
         Ok(dialect) => Ok((dialect, text)),
         Err(problems) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),

@@ -342,7 +342,7 @@ settings! {
         hook_events: HookEvents = HookEvents::SEND, "HOOK_EVENTS", Parsed::new();
         /// Headers of a connection that it is shown with `connect`, comma-separated.
         hook_headers: Vec<String> = Vec::new(), "HOOK_HEADERS", Texts;
-        /// Time within which an answer has to be complete, waiting included.
+        /// Time within which an answer has to be complete, and before that for which a question waits for its turn.
         hook_timeout: Duration = Duration::from_secs(2), "HOOK_TIMEOUT", Length::at_least(MILLISECOND);
         /// Outcome of a request whose question gets no usable answer: `refuse` or `allow`.
         hook_failure: HookFailure = HookFailure::Refuse, "HOOK_FAILURE", Parsed::new();

@@ -38,6 +38,7 @@ pub(super) enum Answer {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Body {
     message: Option<Text>,
     refuse: Option<Refusal>,
@@ -45,19 +46,21 @@ struct Body {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Text {
     id: Option<String>,
     content: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Refusal {
     code: Option<String>,
     message: Option<String>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Named {
     id: String,
     username: Option<String>,
@@ -125,7 +128,8 @@ impl Named {
             Some(text) => Some(Timestamp::parse(&text)?),
             None => None,
         };
-        let user = UserId::parse(&id).ok().filter(|_| is_right)?;
+        // Guests are named by this server alone.
+        let user = UserId::parse(&id).ok().filter(|user| is_right && !user.is_guest())?;
         Some(Claims {
             user,
             expires_at,
@@ -159,7 +163,7 @@ mod tests {
         let change = |text: &str| Ok(Answer::Change(text.to_owned()));
         for (json, expected) in [
             ("{}", Ok(Answer::Allow)),
-            (" {\"more\":[1],\"refuse\":null}", Ok(Answer::Allow)),
+            (" {\"refuse\":null}", Ok(Answer::Allow)),
             (r#"{"message":{"content":"fünf5"}}"#, change("fünf5")),
             (r#"{"message":{"id":"m1","content":"x"}}"#, change("x")),
             (r#"{"refuse":{}}"#, refusal("HOOK_REFUSED", "Not allowed")),
@@ -182,6 +186,8 @@ mod tests {
             "{",
             "{}{}",
             r#"{"refuse":true}"#,
+            r#"{"refused":{}}"#,
+            r#"{"allow":false}"#,
             r#"{"refuse":{"code":""}}"#,
             r#"{"refuse":{"code":"two words"}}"#,
             r#"{"refuse":{"message":"a\nb"}}"#,
@@ -218,6 +224,9 @@ mod tests {
             r#"{"user":{}}"#,
             r#"{"user":{"id":""}}"#,
             r#"{"user":{"id":7}}"#,
+            r#"{"user":{"id":"guest:AAAAAAAAAAAAAAAAAAAA"}}"#,
+            r#"{"user":{"id":"ann","rolle":"admin"}}"#,
+            r#"{"allow":false}"#,
             r#"{"user":{"id":"ann","expiresAt":"soon"}}"#,
             r#"{"user":{"id":"ann","username":""}}"#,
             r#"{"user":{"id":"ann"},"refuse":{}}"#,

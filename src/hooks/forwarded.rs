@@ -34,6 +34,7 @@ struct OfEvent<'a> {
 
 /// Answer to an event.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EventAnswer {
     /// Arguments of the ack.
     #[serde(default)]

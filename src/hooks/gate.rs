@@ -90,9 +90,14 @@ impl<T> Gate<T> {
 
     /// Notes the outcome of a question that was asked.
     pub(super) fn answered(&mut self, is_stranger: bool, is_answered: bool, now: Instant) -> Change {
+        self.release(is_stranger);
+        self.breaker.note(is_answered, now)
+    }
+
+    /// Gives back the place of a question.
+    pub(super) fn release(&mut self, is_stranger: bool) {
         self.asked = self.asked.saturating_sub(1);
         self.asked_by_strangers = self.asked_by_strangers.saturating_sub(usize::from(is_stranger));
-        self.breaker.note(is_answered, now)
     }
 
     /// Takes the next question that may be asked now, members' first.

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Recipient, WrapFuture as _};
 use log::{debug, info, warn};
 use tokio::sync::oneshot;
-use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::answer::Answer;
 use super::figures::HookMeter;
 use super::gate::{Change, Gate, Offered};
 use super::question::Asked;
-use crate::backend::{Endpoint, EndpointError};
+use crate::backend::Endpoint;
 use crate::chat::{AskHook, AskUpload, ConnectVerdict, HookSaid, HookVerdict, Notice, RegisterWorker, ToWorker};
 use crate::config::{Config, HookEvent, HookFailure};
 use crate::dialect::DialectSet;
@@ -93,13 +92,12 @@ impl Hook {
 
     fn ask(&mut self, question: Question, ctx: &mut Context<Self>) {
         let Question { event, asked, caller, came_at } = question;
-        let (endpoint, timeout) = (self.endpoint.clone(), self.options.timeout);
+        let endpoint = self.endpoint.clone();
         let question = async move {
             let (id, now) = (format!("hook_{}", Uuid::now_v7().simple()), Timestamp::now());
             let body = asked.body(event, &id, now);
-            let deadline = tokio::time::Instant::from_std(came_at) + timeout;
-            let answer = timeout_at(deadline, endpoint.post(&id, now, &body)).await;
-            let answer = answer.unwrap_or(Err(EndpointError::Late(timeout)));
+            // Its time begins now: who had to wait for a turn says nothing about the hook.
+            let answer = endpoint.post(&id, now, &body).await;
             let outcome = answer
                 .map_err(|error| error.to_string())
                 .and_then(|json| Answer::read(&json, event, &asked.rules, &id, now).map_err(str::to_owned));
@@ -132,7 +130,12 @@ impl Hook {
         }
         self.reply(caller, outcome.ok());
         while let Some(question) = self.gate.next() {
-            self.ask(question, ctx);
+            if now.saturating_duration_since(question.came_at) > self.options.timeout {
+                self.gate.release(matches!(question.caller, Caller::Session { .. }));
+                self.fail_unasked(question.caller, "it has waited too long for its turn");
+            } else {
+                self.ask(question, ctx);
+            }
         }
         self.note_state();
     }

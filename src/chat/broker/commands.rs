@@ -108,6 +108,10 @@ impl Broker {
         full_name: Option<Option<String>>,
         avatar: Option<Option<String>>,
     ) -> Outcome {
+        // Else it could take, once it is in, the name under which it was not let in.
+        if running.user.is_guest() {
+            return Err(ChatError::Forbidden.into());
+        }
         let (user, reply_to) = (running.user.clone(), running.reply_to);
         let write = Write::UpdateProfile { user: user.clone(), full_name: full_name.clone(), avatar: avatar.clone() };
         self.store(write, AfterCommit::Profile { user, full_name, avatar, reply_to })?;

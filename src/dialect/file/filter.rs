@@ -17,6 +17,10 @@ const LENGTH_MAX: usize = 4_096;
 const DEFINITIONS_MAX: usize = 16 * 1_024;
 /// Greatest depth of brackets and of what else a filter nests, about.
 const DEPTH_MAX: usize = 200;
+/// Maximum number of parts that signs and words join: the parser, the compiler and the filter itself go down by recursion.
+const CHAIN_MAX: usize = 200;
+/// Words that join parts.
+const JOINING: [&str; 11] = ["if", "elif", "then", "else", "as", "and", "or", "reduce", "foreach", "try", "def"];
 /// Work that a filter may do however small its input is. A filter of usual size takes a few hundred.
 const WORK: usize = 50_000;
 /// Work for each byte of its input.
@@ -159,11 +163,30 @@ fn check_size(text: &str, longest: usize) -> Result<(), Vec<Fault>> {
             return Err(vec![Fault { at, text: "is nested too deeply".to_owned() }]);
         }
     }
-    let nesting = ["if", "try", "def", "reduce", "foreach"].iter().map(|word| text.matches(word).count()).sum::<usize>();
-    if nesting > longest / 16 {
-        return Err(vec![Fault { at: 0, text: "is nested too deeply".to_owned() }]);
+    let joined = longest_chain(text);
+    if joined > CHAIN_MAX {
+        return Err(vec![Fault { at: 0, text: format!("joins more than {CHAIN_MAX} parts by signs and words") }]);
     }
     Ok(())
+}
+
+/// Returns how many signs and words join parts of the filter, or of the definition that has most: each may go one level
+/// deeper, and a word takes as much of the stack as two signs.
+fn longest_chain(text: &str) -> usize {
+    let (mut depth, mut joined, mut longest) = (0_usize, 0_usize, 0_usize);
+    for part in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
+        let word = part.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        joined += if JOINING.contains(&word) { 2 } else { 0 };
+        match part.bytes().last() {
+            Some(b'(' | b'[' | b'{') => depth += 1,
+            Some(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            Some(b'|' | b',' | b'/' | b'+' | b'-' | b'*' | b'%' | b'=' | b'<' | b'>') => joined += 1,
+            Some(b';') if depth == 0 => joined = 0,
+            _ => {}
+        }
+        longest = longest.max(joined);
+    }
+    longest
 }
 
 fn lex_faults(text: &str, errors: Vec<jaq_core::load::lex::Error<&str>>) -> Vec<Fault> {

@@ -9,13 +9,16 @@ use super::fault::Fault;
 
 /// Maximum number of values that the commas of a filter may make of one.
 const OUTPUTS_MAX: u64 = 64;
+/// Maximum number of steps of a filter, with those of the functions that it calls. Most filters have some dozens.
+const STEPS_MAX: u64 = 2_000;
 
-/// A function that a file defines: its name, number of arguments, and the values that its commas make of one.
+/// A function that a file defines: its name, number of arguments, the values that its commas make of one, and its steps.
 #[derive(Debug, Clone)]
 struct Known {
     name: String,
     arguments: usize,
     outputs: u64,
+    steps: u64,
 }
 
 /// Functions that passed.
@@ -24,15 +27,16 @@ pub(super) struct Checked(Vec<Known>);
 
 /// Checks definitions that stand before all filters of a file.
 pub(super) fn check_definitions(text: &str, definitions: &[Def<&str>]) -> Result<Checked, Vec<Fault>> {
-    let mut judge = Judge { text, known: Vec::new(), faults: Vec::new() };
+    let mut judge = Judge { text, known: Vec::new(), steps: 0, faults: Vec::new() };
     judge.define(definitions);
     if judge.faults.is_empty() { Ok(Checked(judge.known)) } else { Err(judge.faults) }
 }
 
 /// Checks a filter.
 pub(super) fn check(text: &str, term: &Term<&str>, checked: &Checked) -> Result<(), Vec<Fault>> {
-    let mut judge = Judge { text, known: checked.0.clone(), faults: Vec::new() };
+    let mut judge = Judge { text, known: checked.0.clone(), steps: 0, faults: Vec::new() };
     let outputs = judge.term(term);
+    judge.check_steps("", judge.steps);
     if outputs > OUTPUTS_MAX && judge.faults.is_empty() {
         judge.fault("", format!("makes more than {OUTPUTS_MAX} values of one"));
     }
@@ -42,6 +46,8 @@ pub(super) fn check(text: &str, term: &Term<&str>, checked: &Checked) -> Result<
 struct Judge<'a> {
     text: &'a str,
     known: Vec<Known>,
+    /// Steps of what was seen of the present function or filter.
+    steps: u64,
     faults: Vec<Fault>,
 }
 
@@ -57,13 +63,17 @@ impl Judge<'_> {
                 self.fault(filter, format!("arguments are values: write ${filter}"));
             }
             // It is known behind itself only, so it cannot call itself.
+            let before = std::mem::take(&mut self.steps);
             let outputs = self.term(body);
-            self.known.push(Known { name: (*name).to_owned(), arguments: args.len(), outputs });
+            let steps = std::mem::replace(&mut self.steps, before);
+            self.check_steps(name, steps);
+            self.known.push(Known { name: (*name).to_owned(), arguments: args.len(), outputs, steps });
         }
     }
 
     /// Returns the number of values that commas make of one, at most.
     fn term(&mut self, term: &Term<&str>) -> u64 {
+        self.steps = self.steps.saturating_add(1);
         match term {
             Term::Id | Term::Num(_) | Term::Var(_) => 1,
             Term::Recurse => {
@@ -164,6 +174,7 @@ impl Judge<'_> {
         self.bounded(outputs);
         let own = self.known.iter().rev().find(|known| known.name == name && known.arguments == arguments.len());
         if let Some(own) = own {
+            self.steps = self.steps.saturating_add(own.steps);
             return outputs.saturating_mul(own.outputs);
         }
         if !is_allowed(name, arguments.len()) {
@@ -175,6 +186,12 @@ impl Judge<'_> {
             self.fault(name, text);
         }
         outputs
+    }
+
+    fn check_steps(&mut self, part: &str, steps: u64) {
+        if steps > STEPS_MAX {
+            self.fault(part, format!("comes to more than {STEPS_MAX} steps, with those of the functions that it calls"));
+        }
     }
 
     fn bounded(&mut self, outputs: u64) {

@@ -129,6 +129,11 @@ fn what_has_no_bound_is_refused_with_its_place() {
     let deep = format!("{}1{}", "[".repeat(300), "]".repeat(300));
     assert!(faults(&deep).iter().any(|(_, text)| text == "is nested too deeply"));
     assert!(faults(&"-".repeat(4_000)).iter().any(|(_, text)| text == "is nested too deeply"));
+    for chain in [".|".repeat(2_000) + ".", "1//".repeat(1_300) + "1", ".,".repeat(2_000) + ".", "if . then ".repeat(180) + "1"] {
+        assert!(faults(&chain).iter().any(|(_, text)| text.contains("joins more than")), "{chain}");
+    }
+    let doubled: String = (1..=12).map(|number| format!("def f{number}: f{0}|f{0};", number - 1)).collect();
+    assert!(faults(&format!("def f0: .;{doubled} f12")).iter().any(|(_, text)| text.contains("2000 steps")));
     assert!(faults(&" ".repeat(5_000)).iter().any(|(_, text)| text.contains("longer")));
 }
 

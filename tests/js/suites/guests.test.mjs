@@ -70,6 +70,9 @@ for (const database of DATABASES) {
       assert.equal((await account(`ann ${tag}`, `Ann Lee ${tag}`)).status, 201);
       assert.equal((await come(test, server, { username: `ＡＮＮ  ${tag}` })).guest.username, `ＡＮＮ  ${tag}2`);
       assert.equal((await come(test, server, { username: `ann lee ${tag}` })).guest.username, `ann lee ${tag} (guest)`);
+      const late = await come(test, server, { username: `mo ${tag}` });
+      const profile = { token: late.guest.token, body: { fullName: `Ann Lee ${tag}`, avatar: 'http://example.org/a.png' } };
+      assertHttpError(await server.api('PATCH', '/api/users/me', profile), 403, 'FORBIDDEN');
       // Who registers gets the name that a guest has; the guest is numbered.
       const guest = await come(test, server, { username: `zoe ${tag}` });
       assert.equal((await account(`zoe ${tag}`)).status, 201);
