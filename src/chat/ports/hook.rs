@@ -118,7 +118,7 @@ pub struct HookPlace {
     pub id: Option<String>,
     /// `direct`, `group`, `ai`, `room` or `common_chat`.
     pub kind: &'static str,
-    /// Members of a conversation, the first [`PARTICIPANTS_SHOWN_MAX`]; a room shows none.
+    /// Members of a conversation, the first `PARTICIPANTS_SHOWN_MAX`; a room shows none.
     pub participants: Vec<UserId>,
     /// Number of all members.
     pub participant_count: usize,
