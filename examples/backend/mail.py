@@ -13,8 +13,8 @@ def mail(to, subject, text):  # your mailer stands here
 def is_ours(headers, body):
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     right = "v1," + base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
-    is_new = abs(time.time() - int(headers["webhook-timestamp"])) < 300
-    return is_new and hmac.compare_digest(right, headers["webhook-signature"])
+    is_new = abs(time.time() - int(headers["webhook-timestamp"] or 0)) < 300
+    return is_new and hmac.compare_digest(right, headers["webhook-signature"] or "")
 
 
 class Events(BaseHTTPRequestHandler):
