@@ -172,7 +172,7 @@ fn limit(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn event_number(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer" })
+    json_schema!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX })
 }
 
 fn next_event(_: &mut SchemaGenerator) -> Schema {
@@ -180,7 +180,8 @@ fn next_event(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn event_numbers(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "type": "integer" }, "maxItems": webhooks::NUMBERS_MAX })
+    let number = json_schema!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX });
+    json_schema!({ "type": "array", "items": number, "maxItems": webhooks::NUMBERS_MAX })
 }
 
 fn room_order(_: &mut SchemaGenerator) -> Schema {

@@ -172,13 +172,14 @@ impl std::fmt::Display for Chosen {
 impl Chosen {
     fn of(body: &Body) -> Result<Self, HttpError> {
         match (body.get("numbers"), body.bounded_text("webhook", 1, NAME_MAX)?) {
-            (Some(Value::Array(numbers)), None) if numbers.len() <= NUMBERS_MAX => {
+            // Numbers say more than the name that may stand beside them.
+            (Some(Value::Array(numbers)), _) if numbers.len() <= NUMBERS_MAX => {
                 let numbers = numbers.iter().map(|number| number.as_i64().ok_or_else(|| HttpError::invalid("numbers")));
                 Ok(Self::Numbers(numbers.collect::<Result<_, _>>()?))
             }
-            (Some(_), None) => Err(HttpError::invalid("numbers")),
+            (Some(_), _) => Err(HttpError::invalid("numbers")),
             (None, Some(name)) => Ok(Self::Webhook(name.to_owned())),
-            _ => Err(HttpError::bad_request("One of numbers and webhook is required")),
+            (None, None) => Err(HttpError::bad_request("One of numbers and webhook is required")),
         }
     }
 
