@@ -92,7 +92,7 @@ struct ReadData<'a> {
 struct UnreachedData<'a> {
     #[serde(flatten)]
     message: MessageData<'a>,
-    /// Those it has not reached, up to a thousand.
+    /// Recipients whom it has not reached, up to a thousand.
     recipients: Vec<UserBrief<'a>>,
     /// Number of further ones.
     more: usize,

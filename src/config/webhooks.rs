@@ -26,7 +26,7 @@ pub struct Webhook {
     pub secret: Secret,
     /// The events that it is sent.
     pub events: Vec<WebhookEvent>,
-    /// Where its address and its secret are set: names of settings, or `FILE:LINE:COLUMN`.
+    /// Places of its address and its secret: names of settings, or `FILE:LINE:COLUMN`.
     pub set_at: [String; 2],
 }
 

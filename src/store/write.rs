@@ -318,7 +318,7 @@ pub struct Unreached {
     pub conversation: String,
     /// Time of the message.
     pub at: Timestamp,
-    /// Those it has not reached, in the order of their ids; a bounded number.
+    /// Members whom it has not reached, in the order of their ids; a bounded number.
     pub users: Vec<String>,
     /// Number of further ones.
     pub more: usize,

@@ -36,11 +36,11 @@ pub struct Broadcast {
 /// A room for each encoding.
 #[derive(Debug, Default)]
 struct Encodings {
-    /// Those of the compiled dialects.
+    /// Encodings of the compiled dialects.
     fixed: [Room; FIXED_ENCODINGS],
     /// That of an event which is worded already.
     worded: Room,
-    /// Those of all other dialects, if any is needed.
+    /// Encodings of all other dialects, if any is needed.
     further: OnceLock<Box<[Room]>>,
 }
 

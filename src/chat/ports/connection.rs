@@ -91,7 +91,7 @@ pub struct Connect {
     pub back_to: Option<PrivateId>,
     /// Offset that its client had reached.
     pub offset: Option<Offset>,
-    /// Of a guest: the token for its next CONNECT.
+    /// Token of a guest for its next CONNECT.
     pub guest: Option<Box<GuestPass>>,
     /// The client's end of it: address and transport.
     pub peer: Peer,

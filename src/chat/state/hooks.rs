@@ -9,7 +9,7 @@ use crate::model::MessageId;
 pub(crate) struct HookWait {
     /// The command.
     pub running: Running,
-    /// Of a send: the id that its message will have.
+    /// Id that the message of a send will have.
     pub message: Option<MessageId>,
     /// Sends of the same message that came meanwhile.
     pub repeats: Vec<Running>,

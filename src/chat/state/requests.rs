@@ -107,7 +107,7 @@ pub(crate) struct Prefetched {
 /// Leave of the operator's hook for a command.
 #[derive(Debug, Clone)]
 pub(crate) struct HookAnswer {
-    /// Of a send: the id that the hook was told of its message.
+    /// Id that the hook was told of the message of a send.
     pub message: Option<MessageId>,
     /// Text in place of the one that was asked about.
     pub content: Option<String>,
