@@ -22,6 +22,9 @@ const SETTINGS = {
   PORT: '0', JWT_SECRET: SECRET, JWT_LEEWAY: '0s', AUTO_PROVISION_USERS: 'true', RUST_LOG: 'warn', ...OF_THE_RUN,
 };
 
+/** Longest time, ms, after which a request comes again; limits of logins and of new users take longer. */
+const PATIENCE = 1_000;
+
 /** A running server. */
 export class Server {
   binary = BINARY;
@@ -125,9 +128,20 @@ export class Server {
 
   /**
    * Sends one HTTP request: returns `{status, body, headers}`, with the body parsed if it is JSON. The answer is
-   * checked against the OpenAPI document.
+   * checked against the OpenAPI document. Who exceeds the rate of requests comes again when the answer says so, unless
+   * `once`: a test that asks until something holds is as fast as the machine.
    */
-  async api(method, path, { token, body, headers = {} } = {}) {
+  async api(method, path, options = {}) {
+    for (;;) {
+      const answer = await this.ask(method, path, options);
+      const { code, retryAfterMs } = answer.body ?? {};
+      if (options.once || code !== 'RATE_LIMITED' || retryAfterMs > PATIENCE) return answer;
+      await new Promise((resolve) => setTimeout(resolve, retryAfterMs));
+    }
+  }
+
+  /** Same as `api`, once. */
+  async ask(method, path, { token, body, headers = {} }) {
     const form = body instanceof FormData;
     const response = await within(LIMIT, `${method} ${path}`, fetch(this.url + path, {
       method,
