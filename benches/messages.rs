@@ -22,8 +22,15 @@ use parlance::session::{AskConnect, AtConsole, Broker, CallContext, ForwardEvent
 use parlance::socketio::Client;
 use parlance::transport::FrameDecoder;
 
+// As in the server: what a filter costs is memory taken and given back, above all.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A send in `messenger`, as written by the stock client.
 const SEND: &str = r#"2["send_direct_message",{"recipientId":"bob","content":"Hello, Bob! Are you coming tonight?","clientMessageId":"9f2d1c7e-6a3b-4c55-9d6e-0a4c1b8f7d21"}]"#;
+
+/// Same, in `listing`.
+const LISTING_SEND: &str = r#"2["sendDirectMessage",{"receiverId":"bob","content":"Hello, Bob! Are you coming tonight?","clientMessageId":"9f2d1c7e-6a3b-4c55-9d6e-0a4c1b8f7d21"}]"#;
 
 /// The dialects that files describe, beside the compiled ones that say the same.
 const FILES: [(&str, &str); 2] = [
@@ -75,11 +82,12 @@ fn decode_packet(bencher: Bencher<'_, '_>) {
 }
 
 /// Handles a request in a session, from its packet to the broker.
-#[divan::bench(args = ["messenger", "messenger-file"])]
+#[divan::bench(args = ["listing", "listing-file", "messenger", "messenger-file"])]
 fn decode_request(bencher: Bencher<'_, '_>, dialect: &str) {
     let rules = rules();
+    let send = if dialect.starts_with("listing") { LISTING_SEND } else { SEND };
     let requests = bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| Reader::joined(&rules, dialect));
-    requests.bench_local_refs(|reader| reader.with(&rules, |session, now, cx| session.on_text(SEND, now, cx)));
+    requests.bench_local_refs(|reader| reader.with(&rules, |session, now, cx| session.on_text(send, now, cx)));
 }
 
 // ---- encode ----

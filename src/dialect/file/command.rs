@@ -17,8 +17,11 @@ pub(super) struct CommandName(&'static str);
 /// Fields of a message's place.
 const TARGETS: [&str; 6] = ["user", "conversation", "room", "commonChat", "model", "alias"];
 
-/// Commands and the names of their fields.
-const COMMANDS: [(&str, &[&str]); 25] = [
+/// A field of each of these groups makes a command; the others can be left out.
+type Needs = &'static [&'static [&'static str]];
+
+/// Commands, the names of their fields, and what they need of them.
+const COMMANDS: [(&str, &[&str], Needs); 25] = [
     (
         "send",
         &[
@@ -36,31 +39,32 @@ const COMMANDS: [(&str, &[&str]); 25] = [
             "clientMessageId",
             "stream",
         ],
+        &[&TARGETS, &["content", "file", "files"]],
     ),
-    ("read", &["message"]),
-    ("typing", &["conversation", "active"]),
-    ("open", &["conversation", "groupsOnly"]),
-    ("close", &["conversation"]),
-    ("join", &["room", "commonChat"]),
-    ("leave", &["room", "commonChat"]),
-    ("history", &["conversation", "room", "commonChat", "limit"]),
-    ("status", &["status"]),
-    ("edit", &["message", "content"]),
-    ("delete", &["message"]),
-    ("create_direct", &["user"]),
-    ("create_group", &["name", "avatar", "users"]),
-    ("rename", &["conversation", "name"]),
-    ("delete_conversation", &["conversation"]),
-    ("add_members", &["conversation", "users"]),
-    ("remove_member", &["conversation", "user"]),
-    ("profile", &["fullName"]),
-    ("conversations", &[]),
-    ("connections", &["limit"]),
-    ("notifications", &["limit"]),
-    ("introduce", &["username"]),
-    ("account", &[]),
-    ("authenticate", &["token"]),
-    ("nothing", &[]),
+    ("read", &["message"], &[&["message"]]),
+    ("typing", &["conversation", "active"], &[&["conversation"]]),
+    ("open", &["conversation", "groupsOnly"], &[&["conversation"]]),
+    ("close", &["conversation"], &[&["conversation"]]),
+    ("join", &["room", "commonChat"], &[&["room", "commonChat"]]),
+    ("leave", &["room", "commonChat"], &[&["room", "commonChat"]]),
+    ("history", &["conversation", "room", "commonChat", "limit"], &[&["conversation", "room", "commonChat"]]),
+    ("status", &["status"], &[&["status"]]),
+    ("edit", &["message", "content"], &[&["message"], &["content"]]),
+    ("delete", &["message"], &[&["message"]]),
+    ("create_direct", &["user"], &[&["user"]]),
+    ("create_group", &["name", "avatar", "users"], &[&["name"], &["users"]]),
+    ("rename", &["conversation", "name"], &[&["conversation"], &["name"]]),
+    ("delete_conversation", &["conversation"], &[&["conversation"]]),
+    ("add_members", &["conversation", "users"], &[&["conversation"], &["users"]]),
+    ("remove_member", &["conversation", "user"], &[&["conversation"], &["user"]]),
+    ("profile", &["fullName"], &[&["fullName"]]),
+    ("conversations", &[], &[]),
+    ("connections", &["limit"], &[]),
+    ("notifications", &["limit"], &[]),
+    ("introduce", &["username"], &[&["username"]]),
+    ("account", &[], &[]),
+    ("authenticate", &["token"], &[&["token"]]),
+    ("nothing", &[], &[]),
 ];
 
 impl CommandName {
@@ -71,7 +75,7 @@ impl CommandName {
 
     /// Returns all commands.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        COMMANDS.iter().map(|(name, _)| Self(name))
+        COMMANDS.iter().map(|(name, ..)| Self(name))
     }
 
     pub(super) fn as_str(self) -> &'static str {
@@ -80,7 +84,12 @@ impl CommandName {
 
     /// Returns the names of its fields.
     pub(super) fn fields(self) -> &'static [&'static str] {
-        COMMANDS.iter().find(|(name, _)| *name == self.0).map_or(&[], |(_, fields)| fields)
+        COMMANDS.iter().find(|(name, ..)| *name == self.0).map_or(&[], |(_, fields, _)| fields)
+    }
+
+    /// Returns groups of fields: the command needs one of each.
+    pub(super) fn needs(self) -> &'static [&'static [&'static str]] {
+        COMMANDS.iter().find(|(name, ..)| *name == self.0).map_or(&[], |(.., needs)| needs)
     }
 
     /// Makes the command of its fields.

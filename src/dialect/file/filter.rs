@@ -7,7 +7,9 @@ use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
 
 use super::builtins::{Data, definitions, functions};
+use super::command::CommandName;
 use super::fault::Fault;
+use super::field_check::check_fields;
 use super::filter_check::{Checked, check, check_definitions};
 use super::value::{Value, grant, was_enough};
 
@@ -102,10 +104,27 @@ impl Filter {
     /// # Errors
     /// All faults that are found, or the first one of those that hide others.
     pub(super) fn parse(text: &str, definitions: &Definitions) -> Result<Self, Vec<Fault>> {
+        Self::parse_if(text, definitions, |_| Ok(()))
+    }
+
+    /// Same as [`Filter::parse`], for the fields of a command.
+    ///
+    /// # Errors
+    /// Also if the filter shows that it makes fields which the command does not have, or lacks some.
+    pub(super) fn parse_fields(text: &str, definitions: &Definitions, command: CommandName) -> Result<Self, Vec<Fault>> {
+        Self::parse_if(text, definitions, |term| check_fields(text, term, command))
+    }
+
+    fn parse_if(
+        text: &str,
+        definitions: &Definitions,
+        fits: impl FnOnce(&Term<&str>) -> Result<(), Vec<Fault>>,
+    ) -> Result<Self, Vec<Fault>> {
         check_size(text, LENGTH_MAX)?;
         let tokens = Lexer::new(text).lex().map_err(|errors| lex_faults(text, errors))?;
         let term: Term<&str> = Parser::new(&tokens).parse(|parser| parser.term()).map_err(|errors| parse_faults(text, errors))?;
         check(text, &term, &definitions.checked)?;
+        fits(&term)?;
         Ok(Self { compiled: definitions.compile(text, definitions.text.len())? })
     }
 

@@ -166,7 +166,20 @@ impl<'a> Reader<'a> {
     }
 
     fn filter(&mut self, text: &Spanned<String>) -> Option<Filter> {
-        match Filter::parse(text.get_ref(), &self.definitions) {
+        let filter = Filter::parse(text.get_ref(), &self.definitions);
+        self.kept(text, filter)
+    }
+
+    /// Reads the filter of a command's fields.
+    fn fields(&mut self, text: Option<&Spanned<String>>, command: Option<CommandName>) -> Option<Filter> {
+        let text = text?;
+        let Some(command) = command else { return self.filter(text) };
+        let filter = Filter::parse_fields(text.get_ref(), &self.definitions, command);
+        self.kept(text, filter)
+    }
+
+    fn kept(&mut self, text: &Spanned<String>, filter: Result<Filter, Vec<Fault>>) -> Option<Filter> {
+        match filter {
             Ok(filter) => Some(filter),
             Err(faults) => {
                 self.faults(&text.span(), faults);
@@ -202,9 +215,10 @@ impl<'a> Reader<'a> {
 
     fn request(&mut self, request: &Request, place: usize) -> Option<Ask> {
         let Request { command, fields, answer } = request;
-        let fields = fields.as_ref().and_then(|fields| self.filter(fields));
+        let command = self.command(command);
+        let fields = self.fields(fields.as_ref(), command);
         let answer = self.answer(answer.as_ref());
-        let command = self.command(command)?;
+        let command = command?;
         let part = u8::try_from(place).unwrap_or(u8::MAX);
         let (names, echo, copy, ack) = (Vec::new(), None, OwnCopy::None, None);
         Some(Ask { event: CONNECT, part, command, fields, names, echo, copy, ack, answer })
@@ -220,12 +234,13 @@ impl<'a> Reader<'a> {
         if part > 0 && (ack.is_some() || rate.is_some()) {
             self.problem(&event.span(), "only the first entry of an event has an ack and a rate");
         }
-        let fields = fields.as_ref().and_then(|fields| self.filter(fields));
+        let command_name = self.command(command);
+        let fields = self.fields(fields.as_ref(), command_name);
         let echo = echo.as_ref().and_then(|echo| self.filter(echo));
         let ack = ack.as_ref().map(|ack| self.arguments(Some(ack)));
         let answer = self.answer(answer.as_ref());
-        let command_name = self.command(command)?;
-        if fields.is_none() && table.fields.is_none() && is_in_need(command_name) {
+        let command_name = command_name?;
+        if fields.is_none() && table.fields.is_none() && !command_name.needs().is_empty() {
             let known = command_name.fields().join(", ");
             self.problem(&command.span(), format!("the command {} needs fields of: {known}", command_name.as_str()));
         }
@@ -291,11 +306,6 @@ impl<'a> Reader<'a> {
         let event = event.as_ref().map(|event| self.words(event, args.as_ref()));
         RefusalWords { event, ack: ack.as_ref().map(|ack| self.arguments(Some(ack))) }
     }
-}
-
-/// Returns whether a command does nothing without fields.
-fn is_in_need(command: CommandName) -> bool {
-    !command.fields().is_empty() && !["connections", "notifications"].contains(&command.as_str())
 }
 
 impl Draft<'_> {

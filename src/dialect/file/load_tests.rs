@@ -32,6 +32,22 @@ fn every_fault_has_its_place() {
         ),
         (format!("{client}command = \"send\"\nfields = '.[0'"), "f.toml:6:14: closing bracket expected"),
         (format!("{client}command = \"send\"\nfields = '$x'"), "f.toml:6:11: unknown variable $x"),
+        (
+            format!("{client}command = \"send\"\nfields = '{{user: .[0].to, contnet: .[0].text}}'"),
+            "f.toml:6:27: send has no field contnet, known are: user, conversation",
+        ),
+        (
+            format!("{client}command = \"send\"\nfields = 'if .[1] then {{room: .[1]}} else {{usr: .[0]}} end'"),
+            "f.toml:6:43: send has no field usr",
+        ),
+        (
+            format!("{client}command = \"send\"\nfields = '.[0] | {{content: .text}}'"),
+            "f.toml:6:11: send needs a field of: user, conversation",
+        ),
+        (
+            format!("{HEAD}[[connect.requests]]\ncommand = \"join\"\nfields = '{{}}'"),
+            "f.toml:5:11: join needs a field of: room, commonChat",
+        ),
         (format!("{client}command = \"send\"\nfields = 7"), "f.toml:6:10: invalid type"),
         (
             format!("{client}command = \"send\"\nfields = '.'\nnames = {{ recipient = \"to\" }}"),

@@ -3,6 +3,7 @@ mod builtins;
 mod command;
 mod dialect;
 mod fault;
+mod field_check;
 mod filter;
 mod filter_check;
 mod format;
