@@ -67,6 +67,7 @@ diesel::table! {
         joined_rank -> BigInt,
         joined_position -> BigInt,
         left_at -> Nullable<BigInt>,
+        not_unread -> Nullable<BigInt>,
     }
 }
 

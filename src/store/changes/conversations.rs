@@ -97,10 +97,10 @@ fn join(
 ) -> QueryResult<()> {
     for (rank, user) in (0i64..).zip(users) {
         diesel::sql_query(
-            "INSERT INTO participants (conversation, user_id, delivered_seq, read_seq, joined_at, joined_rank, joined_position) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (conversation, user_id) DO UPDATE SET \
+            "INSERT INTO participants (conversation, user_id, delivered_seq, read_seq, joined_at, joined_rank, joined_position, \
+             not_unread) VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (conversation, user_id) DO UPDATE SET \
              delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, joined_at = excluded.joined_at, \
-             joined_rank = excluded.joined_rank, joined_position = excluded.joined_position, left_at = NULL \
+             joined_rank = excluded.joined_rank, joined_position = excluded.joined_position, left_at = NULL, not_unread = 0 \
              WHERE participants.left_at IS NOT NULL",
         )
         .bind::<Text, _>(id)

@@ -31,6 +31,11 @@ const MOVE_CONVERSATIONS: &str = ", moved AS (\
      updated_at = greatest(conversations.updated_at, newest.created_at) \
      FROM newest WHERE conversations.id = newest.place \
      RETURNING conversations.id AS place, conversations.last_seq)";
+/// Members' own messages are not unread to them.
+const COUNT_OWN: &str = ", own AS (\
+     UPDATE participants SET not_unread = not_unread + sent.messages \
+     FROM (SELECT place, sender, count(*) AS messages FROM fresh GROUP BY place, sender) AS sent \
+     WHERE participants.conversation = sent.place AND participants.user_id = sent.sender)";
 const MOVE_ROOMS: &str = ", moved AS (\
      INSERT INTO rooms (place, last_seq, last_position, created_at, updated_at) \
      SELECT place, added, position, created_at, created_at FROM newest \
@@ -162,7 +167,12 @@ impl<const ROOMS: bool> QueryFragment<Pg> for Arrays<'_, ROOMS> {
         pass.push_sql(COLUMNS);
         pass.push_sql(", nth))");
         pass.push_sql(NUMBER);
-        pass.push_sql(if ROOMS { MOVE_ROOMS } else { MOVE_CONVERSATIONS });
+        if ROOMS {
+            pass.push_sql(MOVE_ROOMS);
+        } else {
+            pass.push_sql(MOVE_CONVERSATIONS);
+            pass.push_sql(COUNT_OWN);
+        }
         pass.push_sql(INSERT);
         Ok(())
     }

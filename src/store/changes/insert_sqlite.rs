@@ -8,24 +8,25 @@ use uuid::Uuid;
 use super::outcome::Stored;
 use crate::model::Message;
 use crate::store::rows::{file_json, files_json, is_room, place_key};
-use crate::store::schema::{conversations, messages, rooms};
+use crate::store::schema::{conversations, messages, participants, rooms};
 use crate::store::write::NewMessage;
 
 /// New state of a conversation's or room's row.
-struct Progress {
+struct Progress<'a> {
     is_room: bool,
     is_new: bool,
     last_seq: i64,
     last_position: i64,
     updated_at: i64,
-    has_changed: bool,
+    /// Number of new messages of each sender.
+    sent: HashMap<&'a str, i64>,
 }
 
 /// Stores messages and numbers each; a message that is stored already keeps its numbers. Messages of unknown
 /// conversations are left out.
 pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) -> QueryResult<HashMap<Uuid, Stored>> {
     let mut numbers = HashMap::with_capacity(new.len());
-    let mut places: HashMap<String, Option<Progress>> = HashMap::new();
+    let mut places: HashMap<String, Option<Progress<'_>>> = HashMap::new();
     for new in new {
         let message = &*new.message;
         let id = message.id.to_string();
@@ -43,18 +44,18 @@ pub(super) fn insert_messages(conn: &mut SqliteConnection, new: &[&NewMessage]) 
         progress.last_seq = seq;
         progress.last_position = progress.last_position.max(message.position);
         progress.updated_at = progress.updated_at.max(message.created_at.as_millis());
-        progress.has_changed = true;
+        *progress.sent.entry(message.sender.id.as_str()).or_default() += 1;
         numbers.insert(*message.id.as_uuid(), Stored { seq, position: message.position });
     }
     for (place, progress) in places {
-        if let Some(progress) = progress.filter(|progress| progress.has_changed) {
+        if let Some(progress) = progress.filter(|progress| !progress.sent.is_empty()) {
             save_progress(conn, &place, &progress)?;
         }
     }
     Ok(numbers)
 }
 
-fn load_progress(conn: &mut SqliteConnection, place: &str, message: &Message) -> QueryResult<Option<Progress>> {
+fn load_progress<'a>(conn: &mut SqliteConnection, place: &str, message: &Message) -> QueryResult<Option<Progress<'a>>> {
     let is_room = is_room(&message.place);
     let found: Option<(i64, i64, i64)> = if is_room {
         let columns = (rooms::last_seq, rooms::last_position, rooms::updated_at);
@@ -63,19 +64,17 @@ fn load_progress(conn: &mut SqliteConnection, place: &str, message: &Message) ->
         let columns = (conversations::last_seq, conversations::last_position, conversations::updated_at);
         conversations::table.find(place).select(columns).first(conn).optional()?
     };
-    Ok(match found {
-        Some((last_seq, last_position, updated_at)) => {
-            Some(Progress { is_room, is_new: false, last_seq, last_position, updated_at, has_changed: false })
-        }
-        None if is_room => {
-            Some(Progress { is_room, is_new: true, last_seq: 0, last_position: 0, updated_at: 0, has_changed: false })
-        }
-        None => None,
-    })
+    let is_new = found.is_none();
+    let (last_seq, last_position, updated_at) = match found {
+        Some(numbers) => numbers,
+        None if is_room => (0, 0, 0),
+        None => return Ok(None),
+    };
+    Ok(Some(Progress { is_room, is_new, last_seq, last_position, updated_at, sent: HashMap::new() }))
 }
 
-fn save_progress(conn: &mut SqliteConnection, place: &str, progress: &Progress) -> QueryResult<()> {
-    let Progress { is_room, is_new, last_seq, last_position, updated_at, has_changed: _ } = *progress;
+fn save_progress(conn: &mut SqliteConnection, place: &str, progress: &Progress<'_>) -> QueryResult<()> {
+    let Progress { is_room, is_new, last_seq, last_position, updated_at, ref sent } = *progress;
     if is_new {
         let room = (
             rooms::place.eq(place),
@@ -95,6 +94,12 @@ fn save_progress(conn: &mut SqliteConnection, place: &str, progress: &Progress) 
             conversations::updated_at.eq(updated_at),
         );
         diesel::update(conversations::table.find(place)).set(columns).execute(conn)?;
+        for (sender, messages) in sent {
+            // A member's own messages are not unread to them.
+            diesel::update(participants::table.find((place, sender)))
+                .set(participants::not_unread.eq(participants::not_unread + messages))
+                .execute(conn)?;
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 use diesel::prelude::*;
 
 use super::outcome::Outcome;
-use super::{file_names, withdrawal};
+use super::{file_names, unread, withdrawal};
 use crate::model::MessageId;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{conversations, messages};
@@ -64,6 +64,7 @@ fn delete(conn: &mut AnyConnection, id: MessageId, moment: Moment) -> QueryResul
         messages::deleted_at.eq(moment.at),
         messages::changed_position.eq(moment.position),
     );
+    unread::note_deletion(conn, &id)?;
     // A retried batch finds the message already deleted by itself.
     let is_there = messages::deleted_at.is_null().or(messages::deleted_at.eq(moment.at));
     let found = diesel::update(messages::table.find(&id).filter(is_there)).set(columns).execute(conn)?;

@@ -19,6 +19,7 @@ pub(super) mod presence;
 mod progress;
 mod receipts;
 mod retention;
+mod unread;
 pub(super) mod users;
 pub(super) mod webhooks;
 mod withdrawal;

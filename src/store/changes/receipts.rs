@@ -7,7 +7,7 @@ use diesel::sql_types::{Array, BigInt, Text};
 use super::withdrawal;
 use crate::model::{MessageId, Timestamp, UserId};
 use crate::store::connection::AnyConnection;
-use crate::store::schema::{message_reads, messages, participants};
+use crate::store::schema::{message_reads, messages};
 use crate::store::write::Write;
 
 /// Stores receipts: the first one of a reader for a message counts, changes the message, and moves the reader's
@@ -25,10 +25,22 @@ const STORE: &str = ") WITH ORDINALITY AS input (message, user_id, read_at, nth)
      USING (SELECT place, user_id, max(created_at) AS created_at FROM marks GROUP BY place, user_id) AS furthest \
      WHERE notifications.user_id = furthest.user_id AND notifications.conversation = furthest.place \
      AND notifications.kind = 'message' AND notifications.created_at <= furthest.created_at) \
-     UPDATE participants SET read_seq = furthest.seq \
-     FROM (SELECT place, user_id, max(seq) AS seq FROM marks GROUP BY place, user_id) AS furthest \
+     UPDATE participants SET read_seq = furthest.seq, not_unread = ";
+const OF_FURTHEST: &str = " FROM (SELECT marks.place, marks.user_id, max(marks.seq) AS seq, \
+     (SELECT conversations.last_seq FROM conversations WHERE conversations.id = marks.place) AS last_seq \
+     FROM marks GROUP BY marks.place, marks.user_id) AS furthest \
      WHERE participants.conversation = furthest.place AND participants.user_id = furthest.user_id \
      AND participants.read_seq < furthest.seq";
+
+/// Returns the new `not_unread` of a member who has read up to `furthest.seq`: counted over the shorter of the two parts, up
+/// to there or from there, so that who reads on message by message has one message counted, and who reads the newest, none.
+const NOT_UNREAD: &str = "CASE WHEN participants.not_unread IS NULL \
+     OR furthest.last_seq - furthest.seq <= furthest.seq - participants.read_seq \
+     THEN furthest.last_seq - furthest.seq - (SELECT count(*) FROM messages WHERE messages.place = participants.conversation \
+     AND messages.seq > furthest.seq AND messages.sender <> participants.user_id AND messages.deleted_at IS NULL) \
+     ELSE participants.not_unread - (furthest.seq - participants.read_seq) + (SELECT count(*) FROM messages \
+     WHERE messages.place = participants.conversation AND messages.seq > participants.read_seq \
+     AND messages.seq <= furthest.seq AND messages.sender <> participants.user_id AND messages.deleted_at IS NULL) END";
 
 /// Stores the receipts among `changes`.
 pub(super) fn store(conn: &mut AnyConnection, changes: &[&Write]) -> QueryResult<()> {
@@ -67,9 +79,16 @@ fn mark_read(conn: &mut SqliteConnection, id: MessageId, reader: &UserId, read_a
         diesel::update(message).set(messages::updated_at.eq(read)).execute(conn)?;
     }
     withdrawal::forget_read(conn, &place, reader, created_at)?;
-    let member = participants::table.find((place, reader.as_str())).filter(participants::read_seq.lt(seq));
-    diesel::update(member).set(participants::read_seq.eq(seq)).execute(conn)?;
-    Ok(())
+    diesel::sql_query(format!(
+        "UPDATE participants SET read_seq = furthest.seq, not_unread = {NOT_UNREAD} \
+         FROM (SELECT $1 AS seq, last_seq FROM conversations WHERE id = $2) AS furthest \
+         WHERE participants.conversation = $2 AND participants.user_id = $3 AND participants.read_seq < furthest.seq"
+    ))
+    .bind::<BigInt, _>(seq)
+    .bind::<Text, _>(place)
+    .bind::<Text, _>(reader.as_str())
+    .execute(conn)
+    .map(drop)
 }
 
 /// Receipts as columns.
@@ -89,6 +108,8 @@ impl QueryFragment<Pg> for Arrays<'_> {
         pass.push_sql(", ");
         pass.push_bind_param::<Array<BigInt>, _>(&self.read_at)?;
         pass.push_sql(STORE);
+        pass.push_sql(NOT_UNREAD);
+        pass.push_sql(OF_FURTHEST);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 use diesel::prelude::*;
 
 use super::outcome::Outcome;
+use super::unread::{self, Pruned};
 use super::{file_names, withdrawal};
 use crate::model::{Timestamp, UserId};
 use crate::store::connection::AnyConnection;
@@ -11,16 +12,24 @@ use crate::store::write::Written;
 /// Deletes the oldest `limit` messages of a conversation or room written before `before`, with their receipts and
 /// notifications. Numbers and positions are not reused, because their counters stay.
 pub(super) fn prune_messages(conn: &mut AnyConnection, place: &str, before: Timestamp, limit: i64) -> QueryResult<Outcome> {
-    let old: Vec<(String, i64)> = messages::table
+    let old: Vec<(String, i64, i64, String, Option<i64>)> = messages::table
         .filter(messages::place.eq(place).and(messages::created_at.lt(before.as_millis())))
         .order(messages::created_at)
         .limit(limit)
-        .select((messages::id, messages::created_at))
+        .select((messages::id, messages::created_at, messages::seq, messages::sender, messages::deleted_at))
         .load(conn)?;
-    if let Some((_, newest)) = old.last() {
+    if let Some((_, newest, ..)) = old.last() {
         withdrawal::forget_up_to(conn, place, *newest)?;
     }
-    let ids: Vec<String> = old.into_iter().map(|(id, _)| id).collect();
+    let (mut ids, mut pruned) = (Vec::with_capacity(old.len()), Vec::with_capacity(old.len()));
+    for (id, _, seq, sender, deleted_at) in old {
+        ids.push(id);
+        // Deleted messages were counted at their deletion.
+        if deleted_at.is_none() {
+            pruned.push(Pruned { seq, sender });
+        }
+    }
+    unread::note_pruning(conn, place, &pruned)?;
     file_names::forget(conn, &ids)?;
     diesel::delete(message_reads::table.filter(message_reads::message.eq_any(&ids))).execute(conn)?;
     let rows = diesel::delete(messages::table.filter(messages::id.eq_any(&ids))).execute(conn)?;

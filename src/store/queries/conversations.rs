@@ -4,13 +4,26 @@ use std::sync::Arc;
 
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::sql_types::{Array, BigInt, Text};
 
 use crate::model::{Conversation, ConversationId, ConversationKind, LastMessage, Profile, Timestamp, UserId};
 use crate::store::connection::AnyConnection;
-use crate::store::rows::{self, ConversationRow, ProfileRow};
-use crate::store::schema::{conversation_names, conversations, messages, participants, users};
+use crate::store::queries::users::find_profiles;
+use crate::store::rows::{self, ConversationRow};
+use crate::store::schema::{conversation_names, conversations, messages, participants};
 use crate::store::write::direct_key;
 
+/// Columns of [`Counts`].
+const COUNTS: (conversations::last_seq, participants::read_seq, participants::not_unread) =
+    (conversations::last_seq, participants::read_seq, participants::not_unread);
+/// Maximum number of conversations whose members are read at once.
+const CONVERSATIONS_AT_ONCE: usize = 100;
+/// Statement for the longest-standing members of conversations; its first part ends before the list of conversations.
+const FIRST_MEMBERS: &str = "SELECT conversation, user_id FROM (SELECT conversation, user_id, row_number() OVER \
+     (PARTITION BY conversation ORDER BY joined_at, joined_rank, user_id) AS place FROM participants \
+     WHERE left_at IS NULL AND conversation";
+const RANKED: &str = ") AS ranked WHERE place <= $2 ORDER BY conversation, place";
 /// Text shown for a last message without text.
 const FILE_CONTENT: &str = "File";
 
@@ -95,6 +108,15 @@ pub struct ConversationCursor {
     pub id: ConversationId,
 }
 
+/// A row of [`FIRST_MEMBERS`].
+#[derive(QueryableByName)]
+struct Member {
+    #[diesel(sql_type = Text)]
+    conversation: String,
+    #[diesel(sql_type = Text)]
+    user_id: String,
+}
+
 /// Returns the memberships of a user.
 pub fn load_memberships(conn: &mut AnyConnection, user: &UserId) -> QueryResult<Vec<Membership>> {
     type Row = (String, String, Option<String>, i64, i64, i64, i64, Option<String>);
@@ -155,41 +177,66 @@ pub fn find_by_alias(conn: &mut AnyConnection, user: &UserId, text: &str) -> Que
     id.map_or(Ok(None), |id| find_conversation(conn, id))
 }
 
+/// Numbers of a membership and its conversation: `last_seq`, `read_seq` and `not_unread`.
+type Counts = (i64, i64, Option<i64>);
+
 /// Returns a user's conversations within `limits`, the most recently active first.
 pub fn list_overviews(conn: &mut AnyConnection, user: &UserId, limits: OverviewLimits) -> QueryResult<Vec<Overview>> {
-    let rows: Vec<(ConversationRow, i64, Option<String>)> = participants::table
+    let rows: Vec<(ConversationRow, Counts, Option<String>)> = participants::table
         .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
         .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
         .order((conversations::updated_at.desc(), conversations::id.desc()))
         .limit(limits.conversations)
-        .select((ConversationRow::as_select(), participants::read_seq, latest_name!()))
+        .select((ConversationRow::as_select(), COUNTS, latest_name!()))
         .load(conn)?;
     let (mut overviews, mut listed) = (Vec::with_capacity(rows.len()), 0);
-    for (row, read_seq, name) in rows {
-        if listed >= limits.members {
-            break;
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() && listed < limits.members {
+        let rows: Vec<_> = rows.by_ref().take(CONVERSATIONS_AT_ONCE).collect();
+        let ids: Vec<&str> = rows.iter().map(|(row, ..)| row.id.as_str()).collect();
+        let mut members = list_members(conn, &ids, limits.members_of_each)?;
+        let mut last_messages = find_last_messages(conn, &ids)?;
+        for (row, counts, name) in rows {
+            if listed >= limits.members {
+                break;
+            }
+            let id = row.id.clone();
+            let members = members.remove(&id).unwrap_or_default();
+            listed += members.len();
+            let mut conversation = row.into_conversation(members.iter().map(|member| member.id.clone()).collect())?;
+            conversation.last_message = last_messages.remove(&id);
+            let unread = unread(conn, user, &id, counts)?;
+            overviews.push(Overview { conversation, members, unread, name: name.map(Arc::from) });
         }
-        let id = row.id.clone();
-        let members = list_members(conn, &id, limits.members_of_each)?;
-        listed += members.len();
-        let mut conversation = row.into_conversation(members.iter().map(|member| member.id.clone()).collect())?;
-        conversation.last_message = find_last_message(conn, &id)?;
-        let unread = count_after(conn, user, &id, read_seq)?;
-        overviews.push(Overview { conversation, members, unread, name: name.map(Arc::from) });
     }
     Ok(overviews)
 }
 
-/// Returns current members, the longest-standing first.
-fn list_members(conn: &mut AnyConnection, conversation: &str, limit: i64) -> QueryResult<Vec<Arc<Profile>>> {
-    let rows: Vec<ProfileRow> = participants::table
-        .inner_join(users::table.on(users::id.eq(participants::user_id)))
-        .filter(participants::conversation.eq(conversation).and(participants::left_at.is_null()))
-        .order((participants::joined_at, participants::joined_rank, participants::user_id))
-        .limit(limit)
-        .select(ProfileRow::as_select())
-        .load(conn)?;
-    rows.into_iter().map(Arc::<Profile>::try_from).collect()
+/// Returns current members of each conversation, the longest-standing first, at most `limit`.
+fn list_members(conn: &mut AnyConnection, conversations: &[&str], limit: i64) -> QueryResult<HashMap<String, Vec<Arc<Profile>>>> {
+    let members = match conn {
+        AnyConnection::Postgres(conn) => {
+            let question = diesel::sql_query(format!("{FIRST_MEMBERS} = ANY($1){RANKED}"));
+            question.bind::<Array<Text>, _>(conversations).bind::<BigInt, _>(limit).load::<Member>(conn)?
+        }
+        AnyConnection::Sqlite(conn) => {
+            let question = diesel::sql_query(format!("{FIRST_MEMBERS} IN (SELECT value FROM json_each($1)){RANKED}"));
+            let list = serde_json::to_string(conversations).map_err(|error| Error::SerializationError(Box::new(error)))?;
+            question.bind::<Text, _>(list).bind::<BigInt, _>(limit).load::<Member>(conn)?
+        }
+    };
+    let mut ids: Vec<UserId> = members.iter().map(|member| rows::user_id(&member.user_id)).collect::<QueryResult<_>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    let profiles = find_profiles(conn, &ids)?;
+    let profiles: HashMap<&str, &Arc<Profile>> = profiles.iter().map(|profile| (profile.id.as_str(), profile)).collect();
+    let mut by_conversation: HashMap<String, Vec<Arc<Profile>>> = HashMap::new();
+    for Member { conversation, user_id } in members {
+        if let Some(profile) = profiles.get(user_id.as_str()) {
+            by_conversation.entry(conversation).or_default().push(Arc::clone(profile));
+        }
+    }
+    Ok(by_conversation)
 }
 
 /// Returns a user's conversations, the most recently active first, each with the number of messages by others that the
@@ -205,7 +252,7 @@ pub fn list_conversations(
         .filter(participants::user_id.eq(user.as_str()).and(participants::left_at.is_null()))
         .order((conversations::updated_at.desc(), conversations::id.desc()))
         .limit(limit)
-        .select(ConversationRow::as_select())
+        .select((ConversationRow::as_select(), COUNTS))
         .into_boxed();
     if let Some(ConversationCursor { updated_at, id }) = before {
         let time = updated_at.as_millis();
@@ -213,11 +260,12 @@ pub fn list_conversations(
         let is_next = conversations::updated_at.eq(time).and(conversations::id.lt(id.to_string()));
         query = query.filter(is_older.or(is_next));
     }
-    let rows = query.load(conn)?;
+    let (rows, counts): (Vec<_>, Vec<_>) = query.load::<(ConversationRow, Counts)>(conn)?.into_iter().unzip();
     let page = complete(conn, rows)?;
     page.into_iter()
-        .map(|conversation| {
-            let unread = count_unread(conn, user, conversation.id)?;
+        .zip(counts)
+        .map(|(conversation, counts)| {
+            let unread = unread(conn, user, &conversation.id.to_string(), counts)?;
             Ok((conversation, unread))
         })
         .collect()
@@ -226,9 +274,25 @@ pub fn list_conversations(
 /// Returns the number of messages by others that a member has not read.
 pub fn count_unread(conn: &mut AnyConnection, user: &UserId, conversation: ConversationId) -> QueryResult<i64> {
     let place = conversation.to_string();
-    let read_seq: Option<i64> =
-        participants::table.find((&place, user.as_str())).select(participants::read_seq).first(conn).optional()?;
-    count_after(conn, user, &place, read_seq.unwrap_or_default())
+    let counts: Option<Counts> = participants::table
+        .inner_join(conversations::table.on(conversations::id.eq(participants::conversation)))
+        .filter(participants::conversation.eq(&place).and(participants::user_id.eq(user.as_str())))
+        .select(COUNTS)
+        .first(conn)
+        .optional()?;
+    match counts {
+        Some(counts) => unread(conn, user, &place, counts),
+        None => count_after(conn, user, &place, 0),
+    }
+}
+
+/// Returns the number of unread messages: the difference of what is stored, or counted where `not_unread` is null.
+fn unread(conn: &mut AnyConnection, user: &UserId, place: &str, counts: Counts) -> QueryResult<i64> {
+    let (last_seq, read_seq, not_unread) = counts;
+    match not_unread {
+        Some(not_unread) => Ok((last_seq - read_seq - not_unread).max(0)),
+        None => count_after(conn, user, place, read_seq),
+    }
 }
 
 /// Messages of one conversation that a member has not been confirmed to have received.
@@ -287,8 +351,10 @@ pub(super) fn load_with_members(conn: &mut AnyConnection, ids: &[&str]) -> Query
 /// Adds members and last messages, in the same order.
 fn complete(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryResult<Vec<Conversation>> {
     let mut conversations = with_members(conn, rows)?;
-    for conversation in &mut conversations {
-        conversation.last_message = find_last_message(conn, &conversation.id.to_string())?;
+    let ids: Vec<String> = conversations.iter().map(|conversation| conversation.id.to_string()).collect();
+    let mut last_messages = find_last_messages(conn, &ids.iter().map(String::as_str).collect::<Vec<_>>())?;
+    for (conversation, id) in conversations.iter_mut().zip(&ids) {
+        conversation.last_message = last_messages.remove(id);
     }
     Ok(conversations)
 }
@@ -313,22 +379,29 @@ fn with_members(conn: &mut AnyConnection, rows: Vec<ConversationRow>) -> QueryRe
         .collect()
 }
 
-/// Finds the newest message that is not deleted, as lists show it.
-fn find_last_message(conn: &mut AnyConnection, place: &str) -> QueryResult<Option<LastMessage>> {
-    let newest: Option<(String, String, i64, String)> = messages::table
-        .filter(messages::place.eq(place).and(messages::deleted_at.is_null()))
+/// Finds the newest message that is not deleted of each conversation, as lists show it.
+fn find_last_messages(conn: &mut AnyConnection, places: &[&str]) -> QueryResult<HashMap<String, LastMessage>> {
+    let newest = messages::table
+        .filter(messages::place.eq(conversations::id).and(messages::deleted_at.is_null()))
         .order(messages::seq.desc())
-        .select((messages::content, messages::sender, messages::created_at, messages::message_type))
-        .first(conn)
-        .optional()?;
-    newest
-        .map(|(content, sender, created_at, message_type)| {
-            Ok(LastMessage {
+        .select(messages::id)
+        .limit(1)
+        .single_value();
+    let ids: Vec<Option<String>> = conversations::table.filter(conversations::id.eq_any(places)).select(newest).load(conn)?;
+    type Row = (String, String, String, i64, String);
+    let rows: Vec<Row> = messages::table
+        .filter(messages::id.eq_any(ids.iter().flatten()))
+        .select((messages::place, messages::content, messages::sender, messages::created_at, messages::message_type))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(place, content, sender, created_at, message_type)| {
+            let last = LastMessage {
                 content: if content.is_empty() { FILE_CONTENT.to_owned() } else { content },
                 sender: rows::user_id(&sender)?,
                 timestamp: Timestamp::from_millis(created_at),
                 message_type,
-            })
+            };
+            Ok((place, last))
         })
-        .transpose()
+        .collect()
 }

@@ -141,7 +141,7 @@ tables! {
     participants Participants (conversation, user_id)
     { conversation: String, user_id: String, delivered_seq: i64, read_seq: i64, joined_at: i64, joined_rank: i64,
       joined_position: i64 }
-    { left_at: i64 }
+    { left_at: i64, not_unread: i64 }
     {}
 
     messages Messages (id)

@@ -28,5 +28,6 @@ mod outage;
 mod persister;
 mod starts;
 mod sync;
+mod unread;
 mod users;
 mod webhooks;
