@@ -42,7 +42,7 @@ async fn search(state: &WebState, text: &str) -> Result<Vec<UserId>, HttpError> 
         Err(http_error) => return Err(http_error),
     };
     let text = text.to_owned();
-    let found = state.store.read(move |conn| store::search_users(conn, &text, FOUND_MAX)).await?;
+    let found = state.store.search(move |conn| store::search_users(conn, &text, FOUND_MAX)).await?;
     users.extend(found.iter().map(|account| account.profile.id.clone()));
     Ok(users)
 }

@@ -31,7 +31,7 @@ pub(super) async fn search(state: Data<WebState>, user: AuthenticatedUser, query
     }
     let text = text.to_owned();
     let _search = state.rate_limit.begin_search(user.id()).ok_or_else(|| HttpError::rate_limited(SEARCH_WAIT))?;
-    let found = state.store.read(move |conn| store::search_users(conn, &text, limit)).await?;
+    let found = state.store.search(move |conn| store::search_users(conn, &text, limit)).await?;
     let ids = found.iter().map(|account| account.profile.id.clone()).collect();
     let presence = presence_of(&state, &user, ids).await?;
     let users: Vec<_> = found.iter().zip(&presence).map(|(account, presence)| view(&user, account, presence.as_ref())).collect();

@@ -27,6 +27,8 @@ use crate::meter::Counted;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of reads waiting or running.
 const READS_MAX: usize = 10_000;
+/// Number of readers for each search that runs: the others wait, so that all other reads find a reader free.
+const READERS_OF_A_SEARCH: usize = 4;
 /// Idle time after which the writer frees its page cache.
 const REST: Duration = Duration::from_secs(10);
 /// Interval of the check whether the database has been unreachable for too long.
@@ -63,6 +65,8 @@ struct Inner {
     persister: Addr<Persister>,
     readers: Addr<Reader>,
     free_readers: Arc<Semaphore>,
+    /// Permits for searches, fewer than readers.
+    searches: Semaphore,
     reads_in_flight: AtomicUsize,
     /// Notified when a file may have lost its last reference.
     unnamed: Arc<Notify>,
@@ -157,6 +161,7 @@ impl Store {
             persister,
             readers,
             free_readers: Arc::new(Semaphore::new(pool_size)),
+            searches: Semaphore::new((pool_size / READERS_OF_A_SEARCH).max(1)),
             reads_in_flight: AtomicUsize::new(0),
             unnamed,
             webhooks,
@@ -231,6 +236,21 @@ impl Store {
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         timeout(READ_TIMEOUT, self.ask(query)).await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Runs a query that may look at many rows. A few run at once, and the others wait for them.
+    ///
+    /// # Errors
+    /// Same as [`Store::read`].
+    pub async fn search<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let in_turn = async {
+            let _turn = self.0.searches.acquire().await.map_err(|_| StoreError::Unavailable)?;
+            self.ask(query).await
+        };
+        timeout(READ_TIMEOUT, in_turn).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Runs a query that sees all writes admitted before.

@@ -64,11 +64,12 @@ pub use self::queries::messages::{
 };
 pub use self::queries::missed::{Had, Lacking, Received, Span, list_lacking, list_lacking_positions, load_received};
 pub use self::queries::notifications::{NotificationCursor, NotificationRange, list_notifications, list_unseen};
+pub use self::queries::search::{is_full_name, search_users};
 pub use self::queries::sync::{DirectChanges, last_activity, last_change, list_direct_changes};
 pub use self::queries::tokens::list_revoked;
 pub use self::queries::users::{
-    count_users, find_account, find_by_username, find_credentials, find_password_hash, find_profiles, find_taken, is_full_name,
-    list_accounts, list_old_guests, search_users,
+    count_users, find_account, find_by_username, find_credentials, find_password_hash, find_profiles, find_taken, list_accounts,
+    list_old_guests,
 };
 pub use self::queries::webhooks::{
     DueChecks, Untold, UntoldRange, count_dead_letters, list_dead_letters, list_untold, list_waiting_events, list_webhook_events,

@@ -11,7 +11,8 @@ use crate::model::{ChosenStatus, Description, File, MODEL_USER, Profile, Timesta
 use crate::store::connection::AnyConnection;
 use crate::store::failure::StoreError;
 use crate::store::file_names::picture_of_user;
-use crate::store::queries::users::{find_account, search_text};
+use crate::store::queries::search::search_text;
+use crate::store::queries::users::find_account;
 use crate::store::rows::ProfileRow;
 use crate::store::schema::{account_changes, unkeyed_users, users};
 use crate::store::write::{AccountChange, NewUser, Written};

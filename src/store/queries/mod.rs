@@ -11,6 +11,7 @@ pub(super) mod logins;
 pub(super) mod messages;
 pub(super) mod missed;
 pub(super) mod notifications;
+pub(super) mod search;
 pub(super) mod sync;
 pub(super) mod tokens;
 pub(super) mod users;

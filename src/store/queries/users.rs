@@ -8,11 +8,6 @@ use crate::store::connection::AnyConnection;
 use crate::store::rows::{AccountRow, ProfileRow};
 use crate::store::schema::users;
 
-/// Returns the text that [`search_users`] searches.
-pub(in crate::store) fn search_text(username: &str, full_name: Option<&str>) -> String {
-    format!("{}\n{}", name_key(username), name_key(full_name.unwrap_or_default()))
-}
-
 /// Finds a user by id.
 pub fn find_account(conn: &mut AnyConnection, id: &UserId) -> QueryResult<Option<Account>> {
     let row = users::table.find(id.as_str()).select(AccountRow::as_select()).first(conn).optional()?;
@@ -64,24 +59,6 @@ pub fn find_profiles(conn: &mut AnyConnection, ids: &[UserId]) -> QueryResult<Ve
     rows.into_iter().map(Arc::<Profile>::try_from).collect()
 }
 
-/// Returns users whose username or full name contains `text`, ignoring case, in order of username.
-pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryResult<Vec<Account>> {
-    let rows = users::table
-        .filter(users::search_text.like(pattern(text)).escape('\\').and(users::deleted_at.is_null()))
-        .order(users::username_key)
-        .limit(limit)
-        .select(AccountRow::as_select())
-        .load(conn)?;
-    rows.into_iter().map(Account::try_from).collect()
-}
-
-/// Returns whether an account is shown under this full name. It looks at all accounts.
-pub fn is_full_name(conn: &mut AnyConnection, name: &str) -> QueryResult<bool> {
-    let named = users::search_text.like(format!("%\n{}", escaped(name))).escape('\\').and(users::deleted_at.is_null());
-    let found = users::table.filter(named).select(users::id).first::<String>(conn).optional()?;
-    Ok(found.is_some())
-}
-
 /// Returns guests after `after` whom nobody has seen since `before`, in order of id.
 pub fn list_old_guests(
     conn: &mut AnyConnection,
@@ -115,29 +92,4 @@ pub fn list_accounts(conn: &mut AnyConnection, after: Option<&UserId>, limit: i6
 /// Returns the number of users, the model included.
 pub fn count_users(conn: &mut AnyConnection) -> QueryResult<i64> {
     users::table.count().get_result(conn)
-}
-
-/// Returns a `LIKE` pattern for texts containing `text`; wildcards in it are escaped.
-fn pattern(text: &str) -> String {
-    format!("%{}%", escaped(text))
-}
-
-/// Returns a name's key with wildcards escaped.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in name_key(text).chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn signs_of_patterns_stand_for_themselves() {
-        assert_eq!(super::pattern("50%_A\\"), "%50\\%\\_a\\\\%");
-    }
 }

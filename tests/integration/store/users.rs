@@ -1,8 +1,8 @@
 //! Users, tokens, uploads.
-use parlance::model::{Account, ChosenStatus, File, MODEL_USER, UserRole};
+use parlance::model::{Account, ChosenStatus, File, MODEL_USER, UserRole, name_key};
 use parlance::store::{self, AccountChange, NewUser, StoreError, Write, Written};
 
-use super::fixture::{Fixture, at, new_user, user};
+use super::fixture::{Fixture, at, new_user, outcome, user};
 
 on_both_databases!(
     a_user_comes_back_as_made,
@@ -11,6 +11,7 @@ on_both_databases!(
     a_provisioned_user_gets_a_free_name,
     users_change,
     users_are_found_by_part_of_a_name,
+    a_search_finds_what_a_look_at_everybody_finds,
     the_model_is_there,
     revoked_tokens_are_kept_until_they_expire,
     uploads_have_an_owner,
@@ -159,6 +160,60 @@ async fn users_are_found_by_part_of_a_name(fixture: Fixture) {
     let page = fixture.ask(|conn| store::list_accounts(conn, Some(&user("ann")), 2)).await;
     assert_eq!(page.iter().map(|account| account.profile.id.as_str()).collect::<Vec<_>>(), ["bob", "cid"]);
     assert_eq!(fixture.ask(store::count_users).await, 7);
+}
+
+async fn a_search_finds_what_a_look_at_everybody_finds(fixture: Fixture) {
+    // More than the index is asked for, and none of them among the first.
+    let mut names: Vec<String> = (0..300).map(|number| format!("a{number:03}")).collect();
+    names.extend((0..1_100).map(|number| format!("zed {number}")));
+    names.extend(["Ünal \"Ü\"", "%_\\%_", "日本語の名前"].map(str::to_owned));
+    let created: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(id, name)| NewUser { full_name: Some(name.clone()), username: format!("u{name}"), ..new_user(&format!("x{id}")) })
+        .map(|new| fixture.begin(Write::CreateUser(Box::new(new))))
+        .collect();
+    for answer in created {
+        outcome(answer).await.unwrap();
+    }
+    let renamed = Write::UpdateProfile { user: user("x7"), full_name: Some(Some("Zeded".to_owned())), avatar: None };
+    fixture.done(renamed).await;
+    fixture.done(Write::DeleteUser { user: user("x8"), deleted_at: at(9), keeps_name: false }).await;
+    let everybody = fixture.ask(|conn| store::list_accounts(conn, None, 10_000)).await;
+    for text in [
+        "zed",
+        "ed 10",
+        "zed 1099",
+        "uzed 5",
+        "a29",
+        "a00",
+        "a007",
+        "a008",
+        "eded",
+        "1",
+        "9 ",
+        "ÜNAL",
+        "l \"ü",
+        "%_\\",
+        "本語の",
+        "zed zed",
+    ] {
+        for limit in [1, 7, 2_000] {
+            let found = fixture.ask(move |conn| store::search_users(conn, text, limit)).await;
+            let key = name_key(text);
+            let is_meant = |name: Option<&str>| name.is_some_and(|name| name_key(name).contains(&key));
+            let mut expected: Vec<_> = everybody
+                .iter()
+                .filter(|user| is_meant(Some(&user.profile.username)) || is_meant(user.profile.full_name.as_deref()))
+                .collect();
+            expected.sort_by_key(|user| name_key(&user.profile.username));
+            expected.truncate(usize::try_from(limit).unwrap());
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{text} {limit}");
+        }
+    }
+    for (name, is_shown) in [("zeded", true), ("ZED 1000", true), ("zed 10000", false), ("ed 1000", false), ("a007", false)] {
+        assert_eq!(fixture.ask(move |conn| store::is_full_name(conn, name)).await, is_shown, "{name}");
+    }
 }
 
 async fn the_model_is_there(fixture: Fixture) {
