@@ -3,20 +3,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::{Addr, SyncArbiter, WeakAddr};
+use actix::SyncArbiter;
 use diesel::QueryResult;
 use diesel::prelude::*;
 use log::{error, info};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::connection::{AnyConnection, Purpose, free_pages};
+use super::connection::{AnyConnection, Purpose};
 use super::database_file::DatabaseFile;
 use super::failure::{OpenError, StoreError};
 use super::opening::{self, Noted, Opened, Start};
-use super::persister::{self, OnWriter, Opening, Persister, WritesWait};
-use super::queue::{Admitted, Committed, Done, Queue};
-use super::reader::{Question, Reader};
+use super::persister::{self, Opening, Persister};
+use super::queue::{Committed, Done, Queue, Serve};
+use super::reader::{Questions, Reader};
 use super::stats::{Counters, StoreStats};
 use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
@@ -29,8 +29,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const READS_MAX: usize = 10_000;
 /// Number of readers for each search that runs: the others wait, so that all other reads find a reader free.
 const READERS_OF_A_SEARCH: usize = 4;
-/// Idle time after which the writer frees its page cache.
-const REST: Duration = Duration::from_secs(10);
 /// Interval of the check whether the database has been unreachable for too long.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -62,8 +60,7 @@ struct Inner {
     starts: Vec<Start>,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
-    persister: Addr<Persister>,
-    readers: Addr<Reader>,
+    questions: Arc<Questions>,
     free_readers: Arc<Semaphore>,
     /// Permits for searches, fewer than readers.
     searches: Semaphore,
@@ -77,6 +74,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.queue.close();
+        self.questions.close();
     }
 }
 
@@ -142,15 +140,18 @@ impl Store {
             let opening = Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks };
             Persister::new(opening, queue, counters, deaths)
         });
-        let reader = (url, deaths, counters.clone(), file.clone());
+        persister.do_send(Serve);
+        let questions = Arc::new(Questions::new());
+        let reader = (questions.clone(), url, deaths, counters.clone(), file.clone());
         let readers = SyncArbiter::start(pool_size, move || {
-            let (url, deaths, counters, file) = reader.clone();
-            Reader::new(url, deaths, counters, file)
+            let (questions, url, deaths, counters, file) = reader.clone();
+            Reader::new(questions, url, deaths, counters, file)
         });
+        // One for each: whoever has taken one takes no other.
+        (0..pool_size).for_each(|_| readers.do_send(Serve));
         actix_rt::spawn(watch(queue.clone()));
         if let Some(file) = file {
             actix_rt::spawn(watch_file(queue.clone(), file));
-            actix_rt::spawn(watch_rests(persister.downgrade(), counters.clone()));
         }
         Self(Arc::new(Inner {
             epoch,
@@ -158,8 +159,7 @@ impl Store {
             starts,
             queue,
             counters,
-            persister,
-            readers,
+            questions,
             free_readers: Arc::new(Semaphore::new(pool_size)),
             searches: Semaphore::new((pool_size / READERS_OF_A_SEARCH).max(1)),
             reads_in_flight: AtomicUsize::new(0),
@@ -193,8 +193,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] if the queue is full, or the database is known to be unreachable.
     pub fn try_write(&self, write: Write, done: Done) -> Result<(), StoreError> {
-        self.wake_for(self.0.queue.admit(write, done)?);
-        Ok(())
+        self.0.queue.admit(write, done)
     }
 
     /// Stores a change, and waits for its commit.
@@ -294,8 +293,7 @@ impl Store {
     /// Waits until every admitted write is stored or given up.
     pub async fn finish(&self) {
         let (answer, outcome) = oneshot::channel();
-        if let Ok(admitted) = self.0.queue.push(Write::Barrier, Done::Answer(answer)) {
-            self.wake_for(admitted);
+        if self.0.queue.push(Write::Barrier, Done::Answer(answer)).is_ok() {
             // Whatever its outcome, no write before it is waiting any more.
             let _ = outcome.await;
         }
@@ -308,19 +306,11 @@ impl Store {
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, outcome) = oneshot::channel();
-        let ask = OnWriter(Box::new(move |conn| {
+        self.0.queue.ask(Box::new(move |conn| {
             let found = conn.ok().and_then(|conn| query(conn).ok());
             drop(answer.send(found));
         }));
-        self.0.persister.do_send(ask);
         outcome.await.ok().flatten().ok_or(StoreError::Internal)
-    }
-
-    fn wake_for(&self, admitted: Admitted) {
-        if admitted == Admitted::WakePersister {
-            // At most one of these is in flight, because the queue knows whether the persister sleeps.
-            self.0.persister.do_send(WritesWait);
-        }
     }
 
     async fn ask<T: Send + 'static>(
@@ -335,13 +325,12 @@ impl Store {
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
         let (answer, outcome) = oneshot::channel();
         // The permit travels with the query: a reader stuck in the database is not free, even if its caller gave up.
-        let question = Question(Box::new(move |found_by| {
+        self.0.questions.push(Box::new(move |found_by: &mut Reader| {
             if !answer.is_closed() {
                 drop(answer.send(found_by.ask(query)));
             }
             drop(reader);
         }));
-        self.0.readers.do_send(question);
         let found = outcome.await.unwrap_or(Err(StoreError::Internal));
         drop(in_flight);
         self.0.counters.read_times.note_time(begun.elapsed());
@@ -389,23 +378,5 @@ async fn watch_file(queue: Arc<Queue>, file: Arc<DatabaseFile>) {
         if actix_rt::task::spawn_blocking(move || looked.is_replaced()).await.unwrap_or(false) {
             persister::close_for_good(&queue);
         }
-    }
-}
-
-/// Makes the writer free its page cache when idle; ends with the store.
-async fn watch_rests(persister: WeakAddr<Persister>, counters: Arc<Counters>) {
-    let mut ticks = interval(REST);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut seen, mut freed) = (0, 0);
-    loop {
-        ticks.tick().await;
-        let Some(persister) = persister.upgrade() else { return };
-        let written = counters.writes.load(Ordering::Relaxed);
-        if written == seen && written != freed {
-            freed = written;
-            // A failure will show at the next write.
-            persister.do_send(OnWriter(Box::new(|conn| drop(conn.map(free_pages)))));
-        }
-        seen = written;
     }
 }

@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! try_write ─→ queue ─→ Persister ═ one transaction for all that waited ═→ Committed
-//! read ─→ Reader ═ find_…, list_… ═→ answer
+//! read ─→ BlockingQueue ─→ Reader ═ find_…, list_… ═→ answer
 //! ```
 mod backup;
+mod blocking_queue;
 mod changes;
 mod connection;
 mod data_export;

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Handler, Message, SyncContext};
+use actix::{Actor, Handler, SyncContext};
 use diesel::prelude::*;
 use diesel::result::Error;
 use log::{error, info, warn};
 use tokio::sync::{Notify, watch};
 
 use super::changes::{self, Outcome};
-use super::connection::{AnyConnection, Purpose, connect, in_transaction};
+use super::connection::{AnyConnection, Purpose, connect, free_pages, in_transaction};
 use super::database_file::{DatabaseFile, REPLACED};
 use super::failure::{StoreError, is_absence, is_constraint, panic_text, refusal};
 use super::other_writers::end_other_writers;
-use super::queue::Queue;
+use super::queue::{Queue, Serve, Work};
 use super::schema::boots;
 use super::stats::Counters;
 use super::subscribers::Subscribers;
@@ -39,6 +39,8 @@ const MUCH: usize = 5;
 /// Number of waiting writes that is company enough: with as many as last time, all senders would get into one commit, and
 /// the database and they would wait for each other by turns.
 const COMPANY_MAX: usize = 16;
+/// Idle time after which the page cache is freed.
+const REST: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The writer, an actor on a thread of its own because it waits for the database.
@@ -74,18 +76,6 @@ pub(super) struct Opening {
     /// Notified when events for webhooks were stored.
     pub webhooks: watch::Sender<()>,
 }
-
-/// Reports that writes are waiting in the queue.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct WritesWait;
-
-/// Asks for a query on the writer's own connection, between two batches.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct OnWriter(pub WriterQuestion);
-
-type WriterQuestion = Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>;
 
 /// Outcome of an attempt to store some writes.
 enum Attempt {
@@ -300,33 +290,34 @@ impl Actor for Persister {
     type Context = SyncContext<Self>;
 }
 
-impl Handler<WritesWait> for Persister {
+impl Handler<Serve> for Persister {
     type Result = ();
 
-    fn handle(&mut self, _: WritesWait, _: &mut Self::Context) {
-        while !self.queue.is_closed() {
+    fn handle(&mut self, _: Serve, _: &mut Self::Context) {
+        let mut has_rested = true;
+        while let Some(work) = self.queue.next(BATCH_MAX, (!has_rested).then_some(REST)) {
+            has_rested = matches!(work, Work::Rest);
             let begun = Instant::now();
-            let Some((writes, waited)) = self.queue.take(BATCH_MAX) else { return };
-            self.counters.queue_waits.note_time(waited);
-            self.store(&writes);
-            self.counters.persister.note("batch", begun);
-            if self.queue.is_away() {
-                self.wait_until_back();
-            } else if writes.len() > 1 {
-                let pace = if writes.len() < MUCH { PACE } else { LONG_PACE };
-                self.queue.await_company(writes.len().min(COMPANY_MAX), pace.saturating_sub(begun.elapsed()));
+            match work {
+                Work::Batch(writes, waited) => {
+                    self.counters.queue_waits.note_time(waited);
+                    self.store(&writes);
+                    self.counters.persister.note("batch", begun);
+                    if self.queue.is_away() {
+                        self.wait_until_back();
+                    } else if writes.len() > 1 {
+                        let pace = if writes.len() < MUCH { PACE } else { LONG_PACE };
+                        self.queue.await_company(writes.len().min(COMPANY_MAX), pace.saturating_sub(begun.elapsed()));
+                    }
+                }
+                Work::Question(question) => {
+                    question(self.connected());
+                    self.counters.persister.note("question", begun);
+                }
+                // A failure will show at the next write.
+                Work::Rest => drop(self.connection.as_mut().map(free_pages)),
             }
         }
-    }
-}
-
-impl Handler<OnWriter> for Persister {
-    type Result = ();
-
-    fn handle(&mut self, OnWriter(question): OnWriter, _: &mut Self::Context) {
-        let begun = Instant::now();
-        question(self.connected());
-        self.counters.persister.note("OnWriter", begun);
     }
 }
 

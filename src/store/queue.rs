@@ -8,6 +8,7 @@ use actix::Message;
 use tokio::sync::oneshot;
 
 use super::changes::Outcome;
+use super::connection::AnyConnection;
 use super::failure::StoreError;
 use super::write::{Write, Written};
 use crate::meter::Counted;
@@ -47,13 +48,15 @@ pub(super) struct Queue {
     /// Set for good once the open files are no longer the database.
     is_lost: AtomicBool,
     state: Mutex<State>,
-    /// Wakes the persister from a pause.
+    /// Wakes the persister from its sleep or a pause.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<(Write, Done)>,
+    /// Questions for the persister, to be asked before the next batch.
+    questions: VecDeque<WriterQuestion>,
     /// Time since which the first write waits.
     waiting_since: Option<Instant>,
     /// Writes of the batch being committed.
@@ -62,24 +65,37 @@ struct State {
     is_in_doubt: bool,
     committing_since: Option<Instant>,
     failing_since: Option<Instant>,
-    /// Set while the persister works, or is about to check the queue.
-    is_awake: bool,
+    /// Set while the persister waits for work.
+    is_asleep: bool,
     /// Number of waiting writes at which to wake the persister.
     awaited: Option<usize>,
     is_closed: bool,
     recipient: Option<Counted<Committed>>,
 }
 
-/// Outcome of an admission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admitted {
-    /// The persister will get to it.
-    Queued,
-    /// The persister sleeps, and the caller must wake it.
-    WakePersister,
+/// Starts an actor's service of its queue; it ends when the queue is closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Serve;
+
+/// A query on the writer's own connection.
+pub(super) type WriterQuestion = Box<dyn FnOnce(Result<&mut AnyConnection, String>) + Send>;
+
+/// Work of the persister.
+pub(super) enum Work {
+    /// A batch, and how long the first write has waited.
+    Batch(Vec<Write>, Duration),
+    /// A question.
+    Question(WriterQuestion),
+    /// Nothing has come for as long as was asked for.
+    Rest,
 }
 
 impl State {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.questions.is_empty() && !self.is_closed
+    }
+
     /// Returns the answer for a given-up batch.
     fn given_up(&self) -> StoreError {
         if self.is_in_doubt { StoreError::Unknown } else { StoreError::Unavailable }
@@ -125,12 +141,12 @@ impl Queue {
     }
 
     /// Admits a write, unless the queue is full or the database is known to be unreachable.
-    pub(super) fn admit(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
+    pub(super) fn admit(&self, write: Write, done: Done) -> Result<(), StoreError> {
         if self.has_room() { self.push(write, done) } else { Err(StoreError::Unavailable) }
     }
 
     /// Admits a write even if the queue is full; for the final barrier.
-    pub(super) fn push(&self, write: Write, done: Done) -> Result<Admitted, StoreError> {
+    pub(super) fn push(&self, write: Write, done: Done) -> Result<(), StoreError> {
         let mut state = self.lock();
         // Checked again under the lock: a write must not slip in behind a give-up.
         if self.is_away() || state.is_closed {
@@ -141,21 +157,46 @@ impl Queue {
             state.waiting_since = Some(Instant::now());
         }
         state.waiting.push_back((write, done));
-        if state.awaited.is_some_and(|awaited| state.waiting.len() >= awaited) {
+        let is_company = state.awaited.is_some_and(|awaited| state.waiting.len() >= awaited);
+        if is_company {
             state.awaited = None;
+        }
+        // Only once for each time that it sleeps.
+        let was_asleep = std::mem::replace(&mut state.is_asleep, false);
+        drop(state);
+        if was_asleep || is_company {
             self.changed.notify_all();
         }
-        let was_awake = std::mem::replace(&mut state.is_awake, true);
-        Ok(if was_awake { Admitted::Queued } else { Admitted::WakePersister })
+        Ok(())
     }
 
-    /// Returns the next batch, at most `limit` writes, and how long the first has waited; `None`: the persister may
-    /// sleep.
-    pub(super) fn take(&self, limit: usize) -> Option<(Vec<Write>, Duration)> {
+    /// Asks a question before the next batch.
+    pub(super) fn ask(&self, question: WriterQuestion) {
+        self.lock().questions.push_back(question);
+        self.changed.notify_all();
+    }
+
+    /// Waits for work: a question, or a batch of at most `limit` writes; with `rest`, no longer than that. `None`: the
+    /// queue is closed.
+    pub(super) fn next(&self, limit: usize, rest: Option<Duration>) -> Option<Work> {
         let mut state = self.lock();
-        if state.waiting.is_empty() {
-            state.is_awake = false;
+        state.is_asleep = state.is_idle();
+        state = match rest {
+            Some(rest) => {
+                let waited = self.changed.wait_timeout_while(state, rest, |state| state.is_idle());
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.changed.wait_while(state, |state| state.is_idle()).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.is_asleep = false;
+        if state.is_closed {
             return None;
+        }
+        if let Some(question) = state.questions.pop_front() {
+            return Some(Work::Question(question));
+        }
+        if state.waiting.is_empty() {
+            return Some(Work::Rest);
         }
         let batch = if state.waiting.len() <= limit {
             std::mem::take(&mut state.waiting)
@@ -168,7 +209,7 @@ impl Queue {
         let now = Instant::now();
         state.committing_since = Some(now);
         let waited = state.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        Some((writes, waited))
+        Some(Work::Batch(writes, waited))
     }
 
     /// Records that the database now decides about the batch. `false`: it was given up, and must not be committed any

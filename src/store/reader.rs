@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Handler, Message, SyncContext};
+use actix::{Actor, Handler, SyncContext};
 use diesel::prelude::*;
 use log::{error, warn};
 
+use super::blocking_queue::BlockingQueue;
 use super::connection::{AnyConnection, Purpose, connect};
 use super::database_file::{DatabaseFile, REPLACED};
 use super::failure::{StoreError, is_absence, panic_text};
+use super::queue::Serve;
 use super::stats::Counters;
 use super::url::DatabaseUrl;
 
@@ -19,6 +21,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// One reader, on a thread of its own.
 pub(super) struct Reader {
+    questions: Arc<Questions>,
     url: DatabaseUrl,
     /// Increased whenever a connection turns out to be dead: all others are then tested, too.
     deaths: Arc<AtomicU64>,
@@ -31,18 +34,20 @@ pub(super) struct Reader {
 }
 
 /// A query that sends its own answer.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Question(pub Box<dyn FnOnce(&mut Reader) + Send>);
+pub(super) type Question = Box<dyn FnOnce(&mut Reader) + Send>;
+
+/// Questions for all readers.
+pub(super) type Questions = BlockingQueue<Question>;
 
 impl Reader {
     pub(super) fn new(
+        questions: Arc<Questions>,
         url: DatabaseUrl,
         deaths: Arc<AtomicU64>,
         counters: Arc<Counters>,
         file: Option<Arc<DatabaseFile>>,
     ) -> Self {
-        Self { url, deaths, counters, connection: None, file, known_deaths: 0, used_at: Instant::now() }
+        Self { questions, url, deaths, counters, connection: None, file, known_deaths: 0, used_at: Instant::now() }
     }
 
     /// Runs a query; a panic in it fails only this call.
@@ -130,12 +135,15 @@ impl Actor for Reader {
     type Context = SyncContext<Self>;
 }
 
-impl Handler<Question> for Reader {
+impl Handler<Serve> for Reader {
     type Result = ();
 
-    fn handle(&mut self, Question(question): Question, _: &mut Self::Context) {
-        let begun = Instant::now();
-        question(self);
-        self.counters.readers().note("Question", begun);
+    fn handle(&mut self, _: Serve, _: &mut Self::Context) {
+        let questions = self.questions.clone();
+        while let Some(question) = questions.next() {
+            let begun = Instant::now();
+            question(self);
+            self.counters.readers().note("Question", begun);
+        }
     }
 }
