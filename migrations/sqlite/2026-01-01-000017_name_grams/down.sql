@@ -1,3 +1,4 @@
+DROP INDEX users_by_name;
 DROP TRIGGER users_number_name;
 DROP TRIGGER users_change_name;
 DROP TRIGGER users_forget_name;

@@ -2,7 +2,7 @@
 //!
 //! An index has each three letters in a row ("gram") of the names: a GIN index in Postgres, a full-text table that triggers
 //! fill in SQLite. It gives few users to look at where the text is rare. Where it is common, the first users in order are
-//! enough. So neither way has to look at everybody, and the one that has begun in vain stops early.
+//! enough.
 use std::collections::BTreeSet;
 
 use diesel::dsl::sql;
@@ -18,13 +18,10 @@ use crate::store::schema::users;
 const GRAM: usize = 3;
 /// Maximum number of grams of a text that are looked up.
 const GRAMS_MAX: usize = 16;
-/// Users looked at in order of username for each one wanted, before the index is used: enough for a text that every fourth
-/// name contains.
-const FIRST_LOOK: i64 = 4;
-/// Maximum number of users found by the index that are sorted.
+/// Number of users looked at in order of username before the index of grams is used.
+const FIRST_LOOK: i64 = 2_000;
+/// Maximum number of users found by that index that are sorted; where there are more, going on in order is faster.
 const RARE_MAX: i64 = 1_000;
-/// Users looked at in order of username where the index finds more than [`RARE_MAX`].
-const SECOND_LOOK: i64 = 16_000;
 
 /// A condition on a user.
 type Condition<'a> = Box<dyn BoxableExpression<users::table, <AnyConnection as Connection>::Backend, SqlType = Bool> + 'a>;
@@ -38,17 +35,8 @@ pub(in crate::store) fn search_text(username: &str, full_name: Option<&str>) -> 
 pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryResult<Vec<Account>> {
     let key = name_key(text);
     let pattern = format!("%{}%", escaped(&key));
-    let Some(grams) = Grams::of(conn, &key) else {
-        return accounts(
-            users::table
-                .filter(is_named(&pattern))
-                .order(users::username_key)
-                .limit(limit)
-                .select(AccountRow::as_select())
-                .load(conn)?,
-        );
-    };
-    if let Some(found) = look_at_first(conn, &pattern, limit, limit.saturating_mul(FIRST_LOOK))? {
+    let Some(grams) = Grams::of(conn, &key) else { return first_named(conn, &pattern, limit, None) };
+    if let Some(found) = look_at_first(conn, &pattern, limit)? {
         return Ok(found);
     }
     let rare = users::table.filter(is_named(&pattern)).filter(grams.condition()).limit(RARE_MAX + 1);
@@ -58,11 +46,7 @@ pub fn search_users(conn: &mut AnyConnection, text: &str, limit: i64) -> QueryRe
         found.truncate(usize::try_from(limit).unwrap_or_default());
         return accounts(found.into_iter().map(|(_, row)| row).collect());
     }
-    if let Some(found) = look_at_first(conn, &pattern, limit, SECOND_LOOK)? {
-        return Ok(found);
-    }
-    let common = users::table.filter(is_named(&pattern)).filter(grams.condition()).order(users::username_key).limit(limit);
-    accounts(common.select(AccountRow::as_select()).load(conn)?)
+    first_named(conn, &pattern, limit, None)
 }
 
 /// Returns whether an account is shown under this full name.
@@ -76,14 +60,29 @@ pub fn is_full_name(conn: &mut AnyConnection, name: &str) -> QueryResult<bool> {
     Ok(found.optional()?.is_some())
 }
 
-/// Returns the first `limit` of these users, if there are as many among the first `looked_at` users.
-fn look_at_first(conn: &mut AnyConnection, pattern: &str, limit: i64, looked_at: i64) -> QueryResult<Option<Vec<Account>>> {
-    let next = users::table.order(users::username_key).offset(looked_at).select(users::username_key);
+/// Returns the first `limit` of these users, if there are as many among the first of all.
+fn look_at_first(conn: &mut AnyConnection, pattern: &str, limit: i64) -> QueryResult<Option<Vec<Account>>> {
+    let next = users::table.order(users::username_key).offset(FIRST_LOOK).select(users::username_key);
     let Some(next) = next.first::<String>(conn).optional()? else { return Ok(None) };
-    let first =
-        users::table.filter(is_named(pattern)).filter(users::username_key.lt(next)).order(users::username_key).limit(limit);
-    let found = accounts(first.select(AccountRow::as_select()).load(conn)?)?;
+    let found = first_named(conn, pattern, limit, Some(next))?;
     Ok(i64::try_from(found.len()).is_ok_and(|found| found >= limit).then_some(found))
+}
+
+/// Returns the first `limit` of these users, of those before a username's key if it is given. SQLite looks at an index with
+/// the names, and at the rows only of those found. The text of deleted users is empty.
+fn first_named(conn: &mut AnyConnection, pattern: &str, limit: i64, before: Option<String>) -> QueryResult<Vec<Account>> {
+    let mut keys = users::table
+        .filter(users::search_text.like(pattern).escape('\\').and(users::search_text.ne("")))
+        .order(users::username_key)
+        .limit(limit)
+        .select(users::username_key)
+        .into_boxed();
+    if let Some(before) = before {
+        keys = keys.filter(users::username_key.lt(before));
+    }
+    let keys: Vec<String> = keys.load(conn)?;
+    let found = users::table.filter(users::username_key.eq_any(keys).and(users::deleted_at.is_null()));
+    accounts(found.order(users::username_key).select(AccountRow::as_select()).load(conn)?)
 }
 
 /// Returns the condition that a user's [`search_text`] matches a `LIKE` pattern, and that the user is not deleted.
