@@ -3,27 +3,34 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { constants, inflateRawSync } from 'node:zlib';
 
 import { textFrame } from './raw.mjs';
 import { LIMIT, within } from './wait.mjs';
+
+/** The end of each deflated message, which is not sent (RFC 7692 §7.2.1). */
+const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 
 /** One admitted socket. */
 export class Ear {
   /**
    * Connects with these CONNECT fields (`token`, `dialect`, …); `from` is the local address, under which the server
-   * counts the connection.
+   * counts the connection. One that `deflates` is sent compressed messages, where the server has that on.
    */
-  static async connect(server, auth, { from } = {}) {
+  static async connect(server, auth, { from, deflates = false } = {}) {
     const ear = new Ear();
-    const { hostname, port, host } = new URL(server.url);
+    const { hostname, port, host, protocol } = new URL(server.url);
     /** Event name → number received. */
     ear.heard = new Map();
     /** Called with each event's packet, if set. */
     ear.onEvent = undefined;
     ear.rest = Buffer.alloc(0);
-    ear.socket = connectTcp({ host: hostname, port: Number(port), ...(from && { localAddress: from }) });
+    const isTls = protocol === 'https:';
+    const to = { host: hostname, port: Number(port), ...(from && { localAddress: from }) };
+    ear.socket = isTls ? connectTls({ ...to, rejectUnauthorized: false }) : connectTcp(to);
     ear.socket.setNoDelay(true);
-    await within(3 * LIMIT, 'the TCP connection', once(ear.socket, 'connect'));
+    await within(3 * LIMIT, 'the connection', once(ear.socket, isTls ? 'secureConnect' : 'connect'));
     const open = new Promise((resolve, reject) => {
       ear.opened = resolve;
       ear.socket.once('close', () => reject(new Error('closed before it was admitted')));
@@ -31,7 +38,8 @@ export class Ear {
     ear.socket.on('error', () => {});
     ear.socket.write(
       `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`
-      + `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`,
+      + `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n`
+      + `${deflates ? 'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n' : ''}\r\n`,
     );
     ear.auth = auth;
     ear.socket.on('data', (bytes) => ear.take(bytes));
@@ -61,7 +69,8 @@ export class Ear {
         body = at + 10;
       }
       if (this.rest.length < body + length) break;
-      this.packet(this.rest.subarray(body, body + length));
+      const payload = this.rest.subarray(body, body + length);
+      this.packet((this.rest[at] & 0x40) === 0 ? payload : inflateRawSync(Buffer.concat([payload, TAIL]), { finishFlush: constants.Z_SYNC_FLUSH }));
       at = body + length;
     }
     this.rest = this.rest.subarray(at);
