@@ -20,6 +20,9 @@ pub struct Headers(Option<Arc<Vec<Header>>>);
 type Header = (Box<str>, Box<str>);
 
 impl Headers {
+    /// No header.
+    pub const NONE: Self = Self(None);
+
     /// Lists names and values.
     pub fn iter(&self) -> impl Iterator<Item = &Header> {
         self.0.iter().flat_map(|headers| headers.iter())

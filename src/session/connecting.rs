@@ -48,7 +48,7 @@ impl Session {
             return self.refuse(ConnectRefusal::BadRecovery, None, cx);
         };
         self.recovers = rules.offsets && recovers;
-        let found = find_connect_token(auth, self.handshake.token.as_deref());
+        let found = find_connect_token(auth, self.handshake.token());
         // Its front end may have no word for a token, whether it is a guest yet or not.
         let is_stranger = rules.guests.is_some() && found == Err(TokenError::Missing);
         let verified = self.identify(found, &keys, rules, now);
@@ -80,7 +80,7 @@ impl Session {
     fn ask_hook(&mut self, user: Option<UserId>, auth: Option<&RawValue>, cx: &mut CallContext<'_>) {
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
-        let (auth, headers) = (auth.map(ToOwned::to_owned), self.handshake.headers.clone());
+        let (auth, headers) = (auth.map(ToOwned::to_owned), self.handshake.headers());
         self.stage = Stage::Asking { ticket, auth: auth.clone() };
         let (connection, address) = (self.key, self.peer.address);
         cx.broker.ask_connect(AskConnect { connection, ticket, user, auth, headers, address });
@@ -97,7 +97,7 @@ impl Session {
         self.stage = Stage::Out;
         let verified = match verdict {
             ConnectVerdict::Allowed => {
-                let found = find_connect_token(auth.as_deref(), self.handshake.token.as_deref());
+                let found = find_connect_token(auth.as_deref(), self.handshake.token());
                 self.identify(found, &keys_of(auth.as_deref()), cx.rules, now)
             }
             ConnectVerdict::Named(claims) => {

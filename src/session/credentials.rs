@@ -31,20 +31,22 @@ pub(super) fn keys_of(auth: Option<&RawValue>) -> Keys<'_> {
     auth.and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_default()
 }
 
-/// Parts of a handshake that apply to every CONNECT on its connection.
+/// Parts of a handshake that apply to every CONNECT on its connection. Most have none, and use no memory.
 #[derive(Debug)]
-pub(super) struct Handshake {
-    /// Token from header, cookie or query.
-    pub token: Option<Box<FoundToken>>,
-    /// Dialects pinned by `?dialect=`; empty if none.
-    pub pin: Result<DialectSet, BadPin>,
-    /// Headers that the operator's hook is shown.
-    pub headers: Headers,
-    /// `?recovery=`; true if absent.
-    pub recovery: Result<bool, BadWish>,
-    /// Name in the query, where guests may come.
-    pub name: Option<Box<str>>,
+pub(super) struct Handshake(Option<Box<Parts>>);
+
+/// Parts of a handshake, of which at least one is there.
+#[derive(Debug, PartialEq)]
+struct Parts {
+    token: Option<FoundToken>,
+    pin: Result<DialectSet, BadPin>,
+    headers: Headers,
+    recovery: Result<bool, BadWish>,
+    name: Option<Box<str>>,
 }
+
+/// Parts of a handshake that says nothing.
+const NO_PARTS: Parts = Parts { token: None, pin: Ok(DialectSet::EMPTY), headers: Headers::NONE, recovery: Ok(true), name: None };
 
 impl Handshake {
     /// Reads the request that opened the connection.
@@ -58,7 +60,33 @@ impl Handshake {
             .or_else(|| in_query.find());
         let (pin, recovery) = (query_pin(&opening.query, enabled), query_recovery(&opening.query));
         let name = has_guests.then(|| name_in_query(&opening.query)).flatten();
-        Self { token: token.map(Box::new), pin, headers: opening.headers.clone(), recovery, name }
+        let parts = Parts { token, pin, headers: opening.headers.clone(), recovery, name };
+        Self((parts != NO_PARTS).then(|| Box::new(parts)))
+    }
+
+    /// Returns the token from header, cookie or query.
+    pub(super) fn token(&self) -> Option<&FoundToken> {
+        self.0.as_ref()?.token.as_ref()
+    }
+
+    /// Returns the headers that the operator's hook is shown.
+    pub(super) fn headers(&self) -> Headers {
+        self.0.as_ref().map_or(Headers::NONE, |parts| parts.headers.clone())
+    }
+
+    /// Returns the dialects pinned by `?dialect=`; empty if none.
+    fn pin(&self) -> Result<DialectSet, BadPin> {
+        self.0.as_ref().map_or(NO_PARTS.pin, |parts| parts.pin)
+    }
+
+    /// Returns `?recovery=`; true if absent.
+    fn recovery(&self) -> Result<bool, BadWish> {
+        self.0.as_ref().map_or(NO_PARTS.recovery, |parts| parts.recovery)
+    }
+
+    /// Returns the name in the query, where guests may come.
+    fn name(&self) -> Option<&str> {
+        self.0.as_ref()?.name.as_deref()
     }
 }
 
@@ -69,7 +97,7 @@ impl Handshake {
 pub(super) fn find_pin(keys: &Keys<'_>, handshake: &Handshake, enabled: DialectSet) -> Result<DialectSet, BadPin> {
     match given(keys, "dialect") {
         Some(pin) => enabled.pick_json(pin).ok_or(BadPin),
-        None => handshake.pin,
+        None => handshake.pin(),
     }
 }
 
@@ -81,7 +109,7 @@ pub(super) fn find_recovery(keys: &Keys<'_>, handshake: &Handshake) -> Result<bo
     match given(keys, "recovery") {
         // Some clients can put nothing but texts into `auth`.
         Some(wish) => read_wish(wish.get().trim_matches('"')),
-        None => handshake.recovery,
+        None => handshake.recovery(),
     }
 }
 
@@ -103,7 +131,7 @@ pub(super) fn find_guest_token(keys: &Keys<'_>) -> Option<FoundToken> {
 /// Returns the name that a guest gives: `auth` wins over the query.
 pub(super) fn find_name(keys: &Keys<'_>, handshake: &Handshake) -> Option<String> {
     let given = NAMES.iter().find_map(|key| text_of(keys, key)).map(Cow::into_owned);
-    given.or_else(|| handshake.name.as_deref().map(str::to_owned))
+    given.or_else(|| handshake.name().map(str::to_owned))
 }
 
 /// Returns the name that a query gives.
@@ -166,7 +194,7 @@ mod tests {
         ] {
             let handshake = Handshake::of(&opening(query, authorization, cookie), DialectSet::all(), allowed, false);
             let expected = expected.map(|(text, place)| FoundToken { text: text.into(), place });
-            assert_eq!(handshake.token.as_deref(), expected.as_ref());
+            assert_eq!(handshake.token(), expected.as_ref());
         }
     }
 

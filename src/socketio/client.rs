@@ -53,10 +53,16 @@ pub struct IncomingEvent {
 /// The default namespace is stored inline: a client that uses no other needs no heap.
 #[derive(Debug, Default)]
 pub struct Client {
-    others: Vec<(Box<str>, Membership)>,
-    assembling: Option<Box<(IncomingPacket, Assembly)>>,
     default: Membership,
     has_ever_joined: bool,
+    more: Option<Box<More>>,
+}
+
+/// Parts that most clients never need.
+#[derive(Debug, Default)]
+struct More {
+    others: Vec<(Box<str>, Membership)>,
+    assembling: Option<(IncomingPacket, Assembly)>,
 }
 
 /// State of a namespace on a connection.
@@ -92,7 +98,7 @@ impl Client {
     /// # Errors
     /// [`ProtocolError`]: close the connection without an answer.
     pub fn on_text(&mut self, text: &str) -> Result<Option<Incoming>, ProtocolError> {
-        if self.assembling.is_some() {
+        if self.is_assembling() {
             return Err(ProtocolError::UnexpectedText);
         }
         let packet = Packet::decode(text)?;
@@ -113,7 +119,7 @@ impl Client {
 
     /// Returns whether attachments are outstanding.
     pub fn is_assembling(&self) -> bool {
-        self.assembling.is_some()
+        self.more.as_ref().is_some_and(|more| more.assembling.is_some())
     }
 
     /// Handles a binary message; `None` if more attachments are outstanding or the packet is ignored. `max_bytes` is
@@ -123,12 +129,13 @@ impl Client {
     /// [`ProtocolError::UnexpectedBinary`] if none was outstanding; [`ProtocolError::AttachmentsTooLarge`]. Close the
     /// connection.
     pub fn on_binary(&mut self, data: Bytes, max_bytes: usize) -> Result<Option<Incoming>, ProtocolError> {
-        let mut assembling = self.assembling.take().ok_or(ProtocolError::UnexpectedBinary)?;
-        let Some(attachments) = assembling.1.add(data, max_bytes)? else {
-            self.assembling = Some(assembling);
+        let more = self.more.as_mut().ok_or(ProtocolError::UnexpectedBinary)?;
+        let (mut packet, mut assembly) = more.assembling.take().ok_or(ProtocolError::UnexpectedBinary)?;
+        let Some(attachments) = assembly.add(data, max_bytes)? else {
+            more.assembling = Some((packet, assembly));
             return Ok(None);
         };
-        let (mut packet, _) = *assembling;
+        self.tidy();
         packet.args.set_attachments(attachments);
         Ok(self.deliver(packet))
     }
@@ -165,7 +172,7 @@ impl Client {
 
     /// Returns the joined namespaces.
     pub fn joined(&self) -> impl Iterator<Item = &str> {
-        let others = self.others.iter().map(|(namespace, membership)| (namespace.as_ref(), *membership));
+        let others = self.others().iter().map(|(namespace, membership)| (namespace.as_ref(), *membership));
         std::iter::once(("/", self.default))
             .chain(others)
             .filter(|(_, membership)| *membership == Membership::Joined)
@@ -198,7 +205,7 @@ impl Client {
         if !placeholders_fit(packet.args.as_str(), attachments) {
             return Err(ProtocolError::IllegalPlaceholder);
         }
-        self.assembling = Some(Box::new((packet, Assembly::new(attachments))));
+        self.more.get_or_insert_default().assembling = Some((packet, Assembly::new(attachments)));
         Ok(None)
     }
 
@@ -229,7 +236,7 @@ impl Client {
         if namespace == "/" {
             return self.default;
         }
-        let other = self.others.iter().find(|(name, _)| name.as_ref() == namespace);
+        let other = self.others().iter().find(|(name, _)| name.as_ref() == namespace);
         other.map_or(Membership::None, |(_, membership)| *membership)
     }
 
@@ -238,22 +245,30 @@ impl Client {
             self.default = membership;
             return;
         }
-        let position = self.others.iter().position(|(name, _)| name.as_ref() == namespace);
+        let others = &mut self.more.get_or_insert_default().others;
+        let position = others.iter().position(|(name, _)| name.as_ref() == namespace);
         match (position, membership) {
             (Some(position), Membership::None) => {
-                self.others.swap_remove(position);
-                if self.others.is_empty() {
-                    self.others = Vec::new();
-                }
+                others.swap_remove(position);
             }
             (None, Membership::None) => {}
             (Some(position), membership) => {
-                if let Some(other) = self.others.get_mut(position) {
+                if let Some(other) = others.get_mut(position) {
                     other.1 = membership;
                 }
             }
-            (None, membership) => self.others.push((namespace.into(), membership)),
+            (None, membership) => others.push((namespace.into(), membership)),
         }
+        self.tidy();
+    }
+
+    fn others(&self) -> &[(Box<str>, Membership)] {
+        self.more.as_ref().map_or(&[], |more| &more.others)
+    }
+
+    /// Drops what is not needed any more.
+    fn tidy(&mut self) {
+        self.more.take_if(|more| more.others.is_empty() && more.assembling.is_none());
     }
 }
 

@@ -330,11 +330,11 @@ proptest! {
         let mut client = joined(&["/", "/chat"]);
         let mut incoming = client.on_text(&text);
         for _ in 0..10 {
-            if matches!(incoming, Ok(None)) && client.assembling.is_some() {
+            if matches!(incoming, Ok(None)) && client.is_assembling() {
                 incoming = client.on_binary(Bytes::from_static(b"data"), MAX);
             }
         }
-        prop_assert!(client.assembling.is_none());
+        prop_assert!(!client.is_assembling());
         if let Ok(Some(incoming)) = &incoming && let Some((text, attachments)) = encode(incoming) {
             let again = decode(&mut joined(&["/", "/chat"]), &text[1..], &attachments);
             prop_assert_eq!(again.unwrap().as_ref().map(describe), Some(describe(incoming)));

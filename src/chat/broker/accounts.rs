@@ -102,7 +102,7 @@ impl Broker {
     pub(super) fn kick_connection(&mut self, connection: ConnectionKey, code: &'static str) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.is_kicked = true;
-            session.requests.queue = None;
+            session.request_queue = None;
             let socket = session.socket;
             self.leftovers.drop_of(&session.user, |origin| origin.socket == socket);
         }

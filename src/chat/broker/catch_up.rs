@@ -19,8 +19,8 @@ use crate::store::{Membership, StoreError};
 /// Maximum number of messages of a page.
 const ROWS_MAX: usize = 200;
 
-/// Pause before the next page while others wait, in multiples of the time that the last page took: many who come back
-/// together take a part of a processor, and leave the rest to those who are here.
+/// Pause before the next page while others wait, in multiples of the time that a reader was at the last one: many who
+/// come back together take a part of a processor, and leave the rest to those who are here.
 const REST: u32 = 3;
 
 impl Broker {
@@ -42,18 +42,53 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let (user, socket) = (session.user.clone(), session.socket);
         let Some(catch_up) = session.catch_up.as_mut().filter(|catch_up| !catch_up.is_reading) else { return };
+        if !catch_up.is_settled {
+            // Messages admitted before may still be on their way to the store. All who come meanwhile wait for one commit.
+            catch_up.is_reading = true;
+            if self.work.settling.add(connection, socket) {
+                self.outside.read(Query::Settled);
+            }
+            return;
+        }
         if !self.work.pages.begin(connection, self.options.catch_up_reads) {
             return;
         }
         catch_up.is_reading = true;
-        // Messages admitted before may still be on their way to the store; the first page is read behind them.
-        let is_first = catch_up.is_at_its_start();
         let CatchUp { since, sent_by, progress, up_to, changes_up_to, rows, .. } = **catch_up;
         let (unreceived_up_to, received) = (catch_up.unreceived_up_to(), catch_up.received.clone());
         let others = self.others_of(&user, since.is_some());
         let query =
             PageQuery { user, since, sent_by, progress, received, unreceived_up_to, up_to, changes_up_to, rows, newest, others };
-        self.outside.read(Query::Page { to: Destination { connection, socket }, query: Box::new(query), is_first });
+        self.outside.read(Query::Page { to: Destination { connection, socket }, query: Box::new(query) });
+    }
+
+    /// What was admitted before some catch-ups began is stored, or cannot be.
+    pub(super) fn on_settled(&mut self, settled: Result<(), StoreError>) {
+        let (sockets, more_wait) = self.work.settling.take();
+        if more_wait {
+            self.outside.read(Query::Settled);
+        }
+        for (connection, socket) in sockets {
+            let session = self.sessions.get_mut(&connection).filter(|session| session.socket == socket);
+            let Some(catch_up) = session.and_then(|session| session.catch_up.as_mut()) else { continue };
+            catch_up.is_reading = false;
+            match &settled {
+                Ok(()) => {
+                    catch_up.is_settled = true;
+                    self.read_catch_up_page(connection);
+                }
+                Err(error) => self.give_up_catch_up(connection, error),
+            }
+        }
+    }
+
+    /// Ends the connection of a socket: to go on without a page would leave a hole. Its client comes back with its offset and
+    /// begins anew.
+    fn give_up_catch_up(&mut self, connection: ConnectionKey, error: &StoreError) {
+        if let Some(session) = self.sessions.get(&connection) {
+            warn!(sid:% = session.socket, user:% = session.user, cause:% = error; "catch-up failed");
+        }
+        self.notify(connection, Notice::Close(CloseReason::Unavailable));
     }
 
     /// A page is there, or could not be read.
@@ -88,11 +123,7 @@ impl Broker {
         catch_up.is_reading = false;
         let mut page = match page {
             Ok(page) => page,
-            Err(error) => {
-                warn!(sid:% = session.socket, user:% = user, cause:% = error; "catch-up failed");
-                // To go on without the page would leave a hole; the client comes back with its offset and begins anew.
-                return self.notify(connection, Notice::Close(CloseReason::Unavailable));
-            }
+            Err(error) => return self.give_up_catch_up(connection, &error),
         };
         let (read, goes_on) = (page.len(), catch_up.goes_on);
         let bytes = page.cut(budget);

@@ -7,7 +7,7 @@ use super::admission::provisioned_user;
 use crate::auth::Claims;
 use crate::chat::ports::{Admission, Connect, ConnectKind, Notice, RefusedConnect, RoomKey};
 use crate::chat::query::{Lookup, LookupFor};
-use crate::chat::state::{CatchUp, CatchUpFrom, EventProgress, PendingRequests, ReplayCursor, Session, Tokens, Unseen, sent_by};
+use crate::chat::state::{CatchUp, CatchUpFrom, EventProgress, ReplayCursor, Session, Tokens, Unseen, sent_by};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, ConversationKind, MODEL_USER, Offset, OffsetKind, UserId};
 use crate::store::StoreError;
@@ -73,8 +73,10 @@ impl Broker {
         user.offline_at = None;
         user.used_at = now;
         let account = user.account.clone();
+        // One text for all that is kept of the user: the token's goes.
+        let id = &account.profile.id;
         if was_absent && account.status != ChosenStatus::Offline {
-            self.presence.unstored.came(&claims.user);
+            self.presence.unstored.came(id);
         }
         let groups: SmallVec<[_; 8]> = user
             .memberships
@@ -86,22 +88,22 @@ impl Broker {
             self.rooms.join(RoomKey::Group(conversation), connection);
         }
         if was_absent {
-            self.forget_absent(&claims.user);
-            self.save_notifications_of(&claims.user);
+            self.forget_absent(id);
+            self.save_notifications_of(id);
         }
         let since = offset.and_then(|offset| self.replay.since(offset, self.sends.position(), client_dialects.last_encoding));
         let had = offset.and_then(|offset| self.replay.reached(offset, client_dialects.last_encoding));
         let up_to = self.dispatched_position();
         let changes = self.replay.changes.notified_by(up_to);
-        let catch_up = (self.options.catch_up && self.is_behind(&claims.user, since, up_to, changes.up_to)).then(|| {
+        let catch_up = (self.options.catch_up && self.is_behind(id, since, up_to, changes.up_to)).then(|| {
             let sent_by = back_to.filter(|_| since.is_some()).map(|pid| sent_by(&pid));
             Box::new(CatchUp::new(up_to, changes.up_to, since, sent_by))
         });
         let present = self.replay.present();
         let caught_up = Offset { position: up_to, kind: OffsetKind::CaughtUp, changes, ..present };
-        let unseen = self.is_owed_notifications(&claims.user, capabilities).then(|| Box::new(Unseen::Due(caught_up)));
+        let unseen = self.is_owed_notifications(id, capabilities).then(|| Box::new(Unseen::Due(caught_up)));
         let session = Session {
-            user: claims.user.clone(),
+            user: id.clone(),
             socket,
             pid,
             capabilities,
@@ -113,7 +115,8 @@ impl Broker {
                 ..EventProgress::default()
             },
             is_in_common_chat: false,
-            requests: PendingRequests { queue: None, is_blocked: self.leftovers.put_behind(&claims.user, connection) },
+            request_queue: None,
+            is_blocked: self.leftovers.put_behind(id, connection),
             is_kicked: false,
             subscriptions: None,
             catch_up,
@@ -126,10 +129,10 @@ impl Broker {
         let offset = session.catch_up.as_ref().map_or(present, |catch_up| catch_up.start(present));
         self.sessions.open(connection, session);
         self.notify_connected(connection);
-        let level = self.log_level_of(&claims.user, now);
-        self.observers.traces.note(&claims.user, |trace| trace.came = Some((now, socket, connect_kind)));
+        let level = self.log_level_of(id, now);
+        self.observers.traces.note(id, |trace| trace.came = Some((now, socket, connect_kind)));
         if let Some(had) = had {
-            self.note_had(&claims.user, capabilities, had.whole_event_seq());
+            self.note_had(id, capabilities, had.whole_event_seq());
         }
         let admission = Admission {
             account: account.clone(),
@@ -137,15 +140,15 @@ impl Broker {
             catch_up: waits,
             socket,
             pid,
-            initial_offset: self.initial_offset(&claims.user, socket, offset, guest),
+            initial_offset: self.initial_offset(id, socket, offset, guest),
             event_seq: self.replay.event_seq(),
             resume_data: None,
         };
         self.notify(connection, Notice::Admitted(Box::new(admission)));
-        let connections = self.sockets_of(&claims.user).len();
+        let connections = self.sockets_of(id).len();
         let role = account.profile.role.as_str();
-        log!(level, sid:% = socket, user:% = claims.user, role, connections; "connected");
-        self.announce(&claims.user, connection);
+        log!(level, sid:% = socket, user:% = id, role, connections; "connected");
+        self.announce(id, connection);
         self.fan_out_presence(now);
         if must_catch_up {
             // The read stands behind this, and so begins where the user is.

@@ -95,7 +95,7 @@ impl Broker {
             peer: Some(session.peer),
             since: session.connected_at,
             is_catching_up: session.catch_up.is_some(),
-            waiting_requests: session.requests.queue.as_ref().map_or(0, |queue| queue.len()),
+            waiting_requests: session.request_queue.as_ref().map_or(0, |queue| queue.len()),
             unconfirmed_events: self
                 .replay
                 .event_seq()

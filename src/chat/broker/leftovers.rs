@@ -14,9 +14,9 @@ use crate::model::{SocketId, UserId};
 impl Broker {
     /// A connection has no session any more: what that asked for and what was not begun is kept, unless it was kicked.
     pub(super) fn keep_leftovers(&mut self, connection: ConnectionKey, session: &mut Session, left: LeftBehind) {
-        let queue = session.requests.queue.take();
+        let queue = session.request_queue.take();
         let was_behind = self.leftovers.step_out(&session.user, connection);
-        let is_reading = session.requests.is_blocked && !was_behind;
+        let is_reading = session.is_blocked && !was_behind;
         let is_kicked = session.is_kicked || matches!(left, LeftBehind::Dropped);
         if is_kicked {
             let socket = session.socket;

@@ -79,8 +79,8 @@ impl Broker {
         if self.work.is_draining {
             return self.answer(running.reply_to, Err(ChatError::Stopping));
         }
-        if session.requests.is_blocked {
-            let queue = session.requests.queue.get_or_insert_default();
+        if session.is_blocked {
+            let queue = session.request_queue.get_or_insert_default();
             if queue.len() < QUEUE_PER_SOCKET {
                 queue.push_back(running);
             } else {
@@ -92,7 +92,7 @@ impl Broker {
         if self.run(running)
             && let Some(session) = self.sessions.get_mut(&connection)
         {
-            session.requests.is_blocked = true;
+            session.is_blocked = true;
         }
     }
 
@@ -128,6 +128,7 @@ impl Broker {
         match answer {
             Answer::Lookup(query, looked_up) => self.on_lookup(*query, looked_up),
             Answer::Page(to, page, took) => self.on_page(to, page, took),
+            Answer::Settled(settled) => self.on_settled(settled),
             Answer::Unseen(to, found, noted) => self.on_unseen(to, found, noted),
             Answer::Turns(ticket, found) => self.prompt(ticket, found),
             Answer::Known(ticket, found) => self.on_known(ticket, *found),

@@ -36,7 +36,7 @@ impl Broker {
             Lookup::Described(user, _) => self.users.changes.newest_of([user]),
             Lookup::Direct(_, other) => self.users.changes.newest_of([other]),
             Lookup::Uploads(_) => self.work.files_dropped,
-            Lookup::Alias(user, _) => self.users.get(user).map_or(0, |user| user.names_given),
+            Lookup::Alias(user, _) => self.users.get(user).map_or(0, |user| u64::from(user.names_given)),
             Lookup::Conversation(_)
             | Lookup::Overviews(_)
             | Lookup::Title(_)

@@ -66,14 +66,14 @@ impl Broker {
     /// Goes on with a socket's requests that waited behind a read.
     fn unblock(&mut self, connection: ConnectionKey) {
         while let Some(session) = self.sessions.get_mut(&connection) {
-            session.requests.is_blocked = false;
-            let Some(next) = session.requests.queue.as_mut().and_then(|queue| queue.pop_front()) else {
-                session.requests.queue = None;
+            session.is_blocked = false;
+            let Some(next) = session.request_queue.as_mut().and_then(|queue| queue.pop_front()) else {
+                session.request_queue = None;
                 return;
             };
             if self.run(next) {
                 if let Some(session) = self.sessions.get_mut(&connection) {
-                    session.requests.is_blocked = true;
+                    session.is_blocked = true;
                 }
                 return;
             }

@@ -8,9 +8,7 @@ use crate::chat::ports::{
     Admission, Broadcast, Connect, ConnectKind, Event, GuestPass, LeftBehind, NotRecovered, Notice, Replay, ReplayKind,
     ResumeData,
 };
-use crate::chat::state::{
-    AfterCommit, DetachedSession, EventProgress, MissedEvent, PendingRequests, ReplayCursor, RingKey, Session, Tokens,
-};
+use crate::chat::state::{AfterCommit, DetachedSession, EventProgress, MissedEvent, ReplayCursor, RingKey, Session, Tokens};
 use crate::engineio::{CloseReason, ConnectionKey};
 use crate::model::{ChosenStatus, Message, NotificationId, Offset, PrivateId, SocketId, UserId};
 use crate::store::Write;
@@ -227,7 +225,8 @@ impl Broker {
                 ..EventProgress::default()
             },
             is_in_common_chat,
-            requests: PendingRequests { queue: None, is_blocked: self.leftovers.put_behind(&id, connection) },
+            request_queue: None,
+            is_blocked: self.leftovers.put_behind(&id, connection),
             is_kicked: false,
             subscriptions,
             catch_up: None,

@@ -109,7 +109,7 @@ impl Broker {
     pub(super) fn resolve_alias(&mut self, running: &Running, text: &str) -> Step<Option<Arc<Conversation>>> {
         let lookup = || Err(Lookup::Alias(running.user.clone(), text.to_owned()).into());
         let Some(user) = self.users.get(&running.user) else { return Err(ChatError::UserNotFound.into()) };
-        let read = running.prefetched.alias.filter(|alias| alias.names_given == user.names_given);
+        let read = running.prefetched.alias.filter(|alias| alias.names_given == u64::from(user.names_given));
         let id = match (user.conversation_of_alias(text), read) {
             (Some(id), _) => id,
             (None, None) => return lookup(),

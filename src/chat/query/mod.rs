@@ -28,9 +28,9 @@ pub(super) enum Query {
         to: Destination,
         /// Bounds of the page.
         query: Box<PageQuery>,
-        /// Tells whether it stands behind all that was admitted before; later pages find that stored.
-        is_first: bool,
     },
+    /// That all that was admitted before is stored.
+    Settled,
     /// Notifications that a user was not shown.
     Unseen {
         /// The socket that is shown them.
@@ -77,8 +77,10 @@ pub(super) type KnownMessage = (Option<(Message, Option<[u8; 32]>)>, Option<Mess
 pub(super) enum Answer {
     /// To [`Query::Lookup`].
     Lookup(Box<LookupQuery>, Result<LookedUp, StoreError>),
-    /// To [`Query::Page`], and how long it took.
+    /// To [`Query::Page`], and how long a reader was at it.
     Page(Destination, Result<Page, StoreError>, Duration),
+    /// To [`Query::Settled`].
+    Settled(Result<(), StoreError>),
     /// To [`Query::Unseen`].
     Unseen(Destination, Result<Vec<Notification>, StoreError>, u32),
     /// To [`Query::Turns`].
@@ -97,12 +99,18 @@ impl Query {
                 let looked_up = query.read(store).await;
                 Answer::Lookup(query, looked_up)
             }
-            Self::Page { to, query, is_first } => {
-                let begun = Instant::now();
-                let read = move |conn: &mut AnyConnection| query.read(conn);
-                let page = if is_first { store.read_after_writes(read).await } else { store.read(read).await };
-                Answer::Page(to, page, begun.elapsed())
+            Self::Page { to, query } => {
+                // While it waits for a reader it is no work for anybody.
+                let read = move |conn: &mut AnyConnection| {
+                    let begun = Instant::now();
+                    Ok((query.read(conn)?, begun.elapsed()))
+                };
+                match store.read(read).await {
+                    Ok((page, took)) => Answer::Page(to, Ok(page), took),
+                    Err(error) => Answer::Page(to, Err(error), Duration::ZERO),
+                }
             }
+            Self::Settled => Answer::Settled(store.read_after_writes(|_| Ok(())).await),
             Self::Unseen { to, user, noted } => {
                 let found = store.read_after_writes(move |conn| store::list_unseen(conn, &user, UNSEEN_MAX)).await;
                 Answer::Unseen(to, found, noted)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::offsets::CatchUpFrom;
 use crate::engineio::ConnectionKey;
-use crate::model::{ChangesNotified, Message, Notification, Offset, OffsetKind, Part};
+use crate::model::{ChangesNotified, Message, Notification, Offset, OffsetKind, Part, SocketId};
 use crate::store::Received;
 
 /// Rows of the first page; later ones grow as long as they stay small.
@@ -45,6 +45,30 @@ impl PageReads {
     }
 }
 
+/// Sockets whose catch-up begins once all that was admitted before is stored. One commit is waited for at a time, for all
+/// who came before that.
+#[derive(Debug, Default)]
+pub(crate) struct Settling {
+    waiting: Vec<(ConnectionKey, SocketId)>,
+    next: Vec<(ConnectionKey, SocketId)>,
+}
+
+impl Settling {
+    /// Adds a socket. Tells whether a commit is to be waited for.
+    pub(crate) fn add(&mut self, connection: ConnectionKey, socket: SocketId) -> bool {
+        let begins = self.waiting.is_empty();
+        if begins { &mut self.waiting } else { &mut self.next }.push((connection, socket));
+        begins
+    }
+
+    /// Takes those for whom the commit was waited. Tells whether others came meanwhile, for whom the next one is waited for.
+    pub(crate) fn take(&mut self) -> (Vec<(ConnectionKey, SocketId)>, bool) {
+        let next = std::mem::take(&mut self.next);
+        let more_wait = !next.is_empty();
+        (std::mem::replace(&mut self.waiting, next), more_wait)
+    }
+}
+
 /// Progress of a socket's catch-up.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
@@ -62,7 +86,9 @@ pub(crate) struct CatchUp {
     pub received: Option<Arc<Received>>,
     /// Number of rows that the next page asks for.
     pub rows: usize,
-    /// Set while a page is being read or the next one waits for the socket.
+    /// Set once all is stored that was admitted before it began.
+    pub is_settled: bool,
+    /// Set while it is being settled, a page is being read, or the next one waits for the socket.
     pub is_reading: bool,
     /// Set if it stands for live events that were left out because too much waited.
     pub goes_on: bool,
@@ -79,6 +105,7 @@ impl CatchUp {
             progress: None,
             received: None,
             rows: FIRST_ROWS,
+            is_settled: false,
             is_reading: false,
             goes_on: false,
         }
@@ -95,13 +122,6 @@ impl CatchUp {
     /// Returns whether it will bring a message, if that is stored.
     pub(crate) fn brings(&self, position: i64) -> bool {
         position <= self.up_to && !(self.goes_on && self.progress.is_some_and(|progress| position <= progress.messages))
-    }
-
-    /// Returns whether nothing of it was read yet.
-    pub(crate) fn is_at_its_start(&self) -> bool {
-        let Some(progress) = self.progress else { return true };
-        let start = self.since.map(|since| CatchUpProgress { changes: since.changes.up_to, messages: since.position });
-        self.goes_on && start == Some(progress)
     }
 
     /// Up to this position it brings what the user had not received on any device, after it all.
@@ -180,6 +200,25 @@ mod tests {
         reads.end();
         reads.end();
         assert_eq!((reads.next(2), reads.next(2)), (Some(connection(4)), None));
+    }
+
+    #[test]
+    fn who_comes_while_a_commit_is_waited_for_waits_for_the_next() {
+        fn add(settling: &mut Settling, slot: u32) -> bool {
+            let connection = ConnectionKey { worker: 0, slot: Slot { index: slot, generation: 1 } };
+            settling.add(connection, SocketId::parse(&"s".repeat(20)).unwrap())
+        }
+        fn take(settling: &mut Settling) -> (Vec<u32>, bool) {
+            let (sockets, more_wait) = settling.take();
+            (sockets.iter().map(|(connection, _)| connection.slot.index).collect(), more_wait)
+        }
+        let mut settling = Settling::default();
+        assert!(add(&mut settling, 1) && !add(&mut settling, 2) && !add(&mut settling, 3));
+        assert_eq!(take(&mut settling), (vec![1], true), "the others came after the commit began");
+        assert!(!add(&mut settling, 4));
+        assert_eq!(take(&mut settling), (vec![2, 3], true));
+        assert_eq!(take(&mut settling), (vec![4], false));
+        assert!(add(&mut settling, 5), "nobody waits any more");
     }
 
     #[test]

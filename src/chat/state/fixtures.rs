@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::detached::DetachedSession;
 use super::requests::{Prefetched, ReplyTo, Running};
-use super::sessions::{EventProgress, PendingRequests, Session};
+use super::sessions::{EventProgress, Session};
 use super::tokens::Tokens;
 use crate::chat::ports::{Capabilities, ClientDialects, Command};
 use crate::engineio::{ConnectionKey, Peer, Slot};
@@ -104,7 +104,8 @@ pub(super) fn session(name: &str, pid: PrivateId) -> Session {
         tokens: tokens(),
         progress: EventProgress::default(),
         is_in_common_chat: false,
-        requests: PendingRequests::default(),
+        request_queue: None,
+        is_blocked: false,
         is_kicked: false,
         catch_up: None,
         unseen: None,

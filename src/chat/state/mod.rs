@@ -55,7 +55,7 @@ pub(crate) use self::rings::{MissedEvent, ReplayExclude, RingKey};
 pub(crate) use self::rooms::{Room, Rooms};
 pub(crate) use self::sends::{Audience, DispatchedLists, InFlight, Sends, Target};
 pub(crate) use self::sent_ids::{SENT_IDS_MAX, SentId, SentIds};
-pub(crate) use self::sessions::{EventProgress, PendingRequests, Session, Sessions, sent_by};
+pub(crate) use self::sessions::{EventProgress, Session, Sessions, sent_by};
 pub(crate) use self::subscriptions::{Subscriptions, was_notified};
 pub(crate) use self::tokens::Tokens;
 pub(crate) use self::typing::{Typing, TypingChange};

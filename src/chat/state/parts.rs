@@ -4,7 +4,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use tokio::sync::oneshot;
 
-use super::catch_up::PageReads;
+use super::catch_up::{PageReads, Settling};
 use super::commits::AfterCommit;
 use super::counters::Counters;
 use super::delivery::Progress;
@@ -60,6 +60,7 @@ pub(crate) struct Work {
     /// Number of reads that somebody waits for.
     pub reads: usize,
     pub pages: PageReads,
+    pub settling: Settling,
     /// Commands that wait for the operator's hook.
     pub hooks: HookWaits,
     /// Number of times that files named by nothing were dropped: a lookup from before is too old.

@@ -159,7 +159,11 @@ pub(crate) struct Session {
     pub tokens: Tokens,
     pub progress: EventProgress,
     pub is_in_common_chat: bool,
-    pub requests: PendingRequests,
+    /// Requests that wait for the first of them, in order.
+    #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
+    pub request_queue: Option<Box<VecDeque<Running>>>,
+    /// Set while the first request of the queue's owner waits for the store, or for what the user's sockets left behind.
+    pub is_blocked: bool,
     /// Set once its client is being kicked: nothing more of it is carried out.
     pub is_kicked: bool,
     pub catch_up: Option<Box<CatchUp>>,
@@ -186,16 +190,6 @@ pub(crate) struct EventProgress {
     pub unconfirmed: Option<Box<UnconfirmedPages>>,
 }
 
-/// Requests of a socket that are carried out one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct PendingRequests {
-    /// Requests that wait for the first of them, in order.
-    #[expect(clippy::box_collection, reason = "most sockets have none, and there are many sockets")]
-    pub queue: Option<Box<VecDeque<Running>>>,
-    /// Set while the first request of the queue's owner waits for the store, or for what the user's sockets left behind.
-    pub is_blocked: bool,
-}
-
 impl Session {
     /// Events after this one it was sent, whether they are stored in the end or not.
     pub(crate) fn surely_receives_after(&self) -> u64 {
@@ -212,6 +206,12 @@ impl Session {
 mod tests {
     use super::super::fixtures::{connection, detached, pid, session};
     use super::*;
+
+    #[test]
+    fn a_session_fills_an_allocation_and_no_more() {
+        // The allocator's next size is 320 bytes.
+        assert!(size_of::<Session>() <= 256, "{}", size_of::<Session>());
+    }
 
     #[test]
     fn a_session_is_open_or_detached_never_both() {

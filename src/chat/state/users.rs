@@ -101,7 +101,7 @@ pub(crate) struct User {
     /// Set if a membership may have an alias.
     pub has_names: bool,
     /// Number of aliases that were given since the user is at hand: a read from before one is too old to be kept.
-    pub names_given: u64,
+    pub names_given: u32,
     pub sessions: SmallVec<[ConnectionKey; 1]>,
     /// Sessions whose connection was lost, oldest first.
     pub detached: Vec<PrivateId>,
@@ -171,6 +171,12 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    #[test]
+    fn a_user_fills_an_allocation_and_no_more() {
+        // The allocator's next size is 160 bytes.
+        assert!(size_of::<User>() <= 128, "{}", size_of::<User>());
+    }
 
     #[test]
     fn a_read_never_replaces_what_is_at_hand() {

@@ -2,6 +2,12 @@
 use super::*;
 
 #[test]
+fn a_session_with_its_connection_fills_an_allocation_and_no_more() {
+    // The connection's part is 296 bytes with what counts its references; the allocator's sizes are 512 and 640.
+    assert!(size_of::<crate::session::Client>() + 296 <= 512, "{}", size_of::<crate::session::Client>());
+}
+
+#[test]
 fn a_client_comes_in() {
     let mut case = Case::open(rules(), &Opening::default());
     case.text(r#"0{"token":"ann"}"#);

@@ -1,12 +1,14 @@
 //! Calls to a connection's service, and the packets that it queues during a call.
+use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Context;
+use std::task::Poll;
 use std::time::Instant;
 
 use log::error;
 
-use super::outbox::{Form, Outlet, Queued};
+use super::outbox::{Outlet, Queued};
 use super::state::{ConnectionState, NewConnection, Transport};
 use super::worker_state::WorkerState;
 use crate::engineio::{CloseReason, ConnectionKey, Encoded, Heartbeat, Output, Service, open_packet};
@@ -97,8 +99,15 @@ impl<S: Service> ConnectionState<S> {
     fn write_ahead(&mut self, worker: &WorkerState<S>, now: Instant) {
         if self.ending.has_failed {
             self.outbox.clear();
-        } else if let Some(waker) = self.waker() {
-            self.write_websocket(worker, &mut Context::from_waker(&waker), now);
+        } else {
+            self.with_waker(|state, context| {
+                // Somebody else's poll: what its budget still allows says nothing about this socket.
+                let write = std::future::poll_fn(|context| {
+                    state.write_websocket(worker, context, now);
+                    Poll::Ready(())
+                });
+                let _ = pin!(tokio::task::unconstrained(write)).poll(context);
+            });
         }
     }
 
@@ -107,8 +116,7 @@ impl<S: Service> ConnectionState<S> {
     fn guard(&mut self, worker: &WorkerState<S>, now: Instant, run: impl FnOnce(&mut Self, &mut dyn Output)) {
         let (bytes, packets) = (self.outbox.bytes(), self.outbox.packets());
         let mut outbox = std::mem::take(&mut self.outbox);
-        let form = Form { base64: self.wants_base64, deflate: self.transport.deflate() };
-        let mut outlet = Outlet::new(&mut outbox, &worker.last, worker.limits(), form);
+        let mut outlet = Outlet::new(&mut outbox, &worker.last, worker.limits(), self.form());
         let outcome = catch_unwind(AssertUnwindSafe(|| run(self, &mut outlet)));
         let close_reason = outlet.close_reason();
         self.outbox = outbox;

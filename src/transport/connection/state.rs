@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::deadlines::{self, Armed};
-use super::outbox::Outbox;
+use super::outbox::{Form, Outbox};
 use super::polling::Polling;
 use super::websocket_io::WebSocketIo;
 use super::worker_state::WorkerState;
@@ -21,14 +21,6 @@ pub(in crate::transport) enum Transport {
     Websocket(WebSocketIo),
     /// None any more.
     Gone,
-}
-
-impl Transport {
-    /// Returns the compression of messages to the client, if any.
-    #[inline]
-    pub(super) fn deflate(&self) -> Option<Deflate> {
-        if let Self::Websocket(ws_io) = self { ws_io.deflate } else { None }
-    }
 }
 
 /// Progress of a connection towards its end.
@@ -59,8 +51,12 @@ pub(in crate::transport) struct ConnectionState<S: Service> {
     slot: Slot,
     address: Option<IpAddr>,
     sid: Sid,
-    pub(super) wants_base64: bool,
+    /// Encoding that the client needs; compression counts on a WebSocket only. It stands here because there it would take
+    /// eight bytes.
+    pub(super) form: Form,
     is_dirty: bool,
+    /// Set if the task is to be woken once its waker is back.
+    owes_wake: bool,
 }
 
 /// Progress of a connection's end.
@@ -79,13 +75,14 @@ pub(in crate::transport) struct NewConnection<'a> {
     pub(in crate::transport) sid: Sid,
     pub(in crate::transport) transport: Transport,
     pub(in crate::transport) opening: &'a Opening,
+    pub(in crate::transport) deflate: Option<Deflate>,
     pub(in crate::transport) wants_base64: bool,
 }
 
 impl<S: Service> ConnectionState<S> {
     /// Returns a connection without a service.
     pub(super) fn new(slot: Slot, new: NewConnection<'_>, heartbeat: Heartbeat) -> Self {
-        let NewConnection { sid, transport, opening, wants_base64 } = new;
+        let NewConnection { sid, transport, opening, deflate, wants_base64 } = new;
         Self {
             transport,
             outbox: Outbox::default(),
@@ -100,8 +97,9 @@ impl<S: Service> ConnectionState<S> {
             slot,
             address: opening.peer.address,
             sid,
-            wants_base64,
+            form: Form { base64: wants_base64, deflate },
             is_dirty: false,
+            owes_wake: false,
         }
     }
 
@@ -111,6 +109,13 @@ impl<S: Service> ConnectionState<S> {
 
     pub(super) fn sid(&self) -> &Sid {
         &self.sid
+    }
+
+    /// Returns the encoding that the client needs.
+    #[inline]
+    pub(super) fn form(&self) -> Form {
+        let Form { base64, deflate } = self.form;
+        Form { base64, deflate: deflate.filter(|_| matches!(self.transport, Transport::Websocket(_))) }
     }
 
     /// Returns its present state, for administrators.
@@ -142,14 +147,22 @@ impl<S: Service> ConnectionState<S> {
         }
     }
 
-    pub(in crate::transport) fn waker(&self) -> Option<Waker> {
-        self.waker.clone()
+    /// Acts with the waker of the connection's task, unless that has not run yet: then it acts by itself. The waker is lent,
+    /// because a copy of it would touch the task's memory, once for each delivery.
+    pub(in crate::transport) fn with_waker(&mut self, act: impl FnOnce(&mut Self, &mut Context<'_>)) {
+        let Some(waker) = self.waker.take() else { return };
+        act(self, &mut Context::from_waker(&waker));
+        if std::mem::take(&mut self.owes_wake) {
+            waker.wake_by_ref();
+        }
+        self.waker = Some(waker);
     }
 
     /// Wakes the connection's own task.
-    pub(super) fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
+    pub(super) fn wake(&mut self) {
+        match &self.waker {
+            Some(waker) => waker.wake_by_ref(),
+            None => self.owes_wake = true,
         }
     }
 

@@ -39,6 +39,7 @@ impl<S: Service> ConnectionState<S> {
         let mut outbox = Outbox::default();
         outbox.push(Rc::new(Queued::Raw(head)));
         let until = now + worker.options().upgrade_timeout;
+        self.form.deflate = deflate;
         polling.probe = Some(Box::new(Probe { ws_io: WebSocketIo::new(socket, deflate), outbox, until }));
         None
     }

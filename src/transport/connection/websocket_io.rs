@@ -9,14 +9,13 @@ use crate::transport::listen::Socket;
 pub(in crate::transport) struct WebSocketIo {
     pub(super) socket: Socket,
     pub(super) frames: FrameDecoder,
-    /// Compression of messages, if negotiated.
-    pub(super) deflate: Option<Deflate>,
 }
 
 impl WebSocketIo {
+    /// Wraps a socket; `deflate` is the compression of messages, if negotiated.
     pub(in crate::transport) fn new(socket: Socket, deflate: Option<Deflate>) -> Self {
         let frames = if deflate.is_some() { FrameDecoder::inflating() } else { FrameDecoder::new() };
-        Self { socket, frames, deflate }
+        Self { socket, frames }
     }
 }
 

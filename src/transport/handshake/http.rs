@@ -128,7 +128,7 @@ async fn open<S: Service>(
     thread.registry().insert_polling(sid, context.address());
     let connection = thread.table.slot(|key| {
         let transport = Transport::Polling(Box::<Polling>::default());
-        let new = NewConnection { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
+        let new = NewConnection { sid, transport, opening: &opening, deflate: None, wants_base64: query.wants_base64 };
         ConnectionState::open(thread.worker(), key, new, None, Instant::now())
     });
     let body = connection.borrow_mut().take_payload();

@@ -5,6 +5,7 @@
 //! And it limits the time only of a connection's first head, and of no answer. So bytes behind a request are kept here
 //! until its answer has begun, and a head or answer that makes no progress ends the connection.
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -112,8 +113,8 @@ impl<T: AsyncRead + Unpin> HttpStream<T> {
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Only reading shows that the client has gone. Beyond the limit the kernel slows the client down instead.
         while self.kept.len() < KEPT_MAX {
-            let mut space = [0; READ_SIZE];
-            let mut buffer = ReadBuf::new(&mut space);
+            let mut space = [MaybeUninit::uninit(); READ_SIZE];
+            let mut buffer = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
             if buffer.filled().is_empty() {
                 return Poll::Ready(Ok(()));

@@ -187,7 +187,7 @@ fn open<S: Service>(
     thread.registry().insert_websocket(sid);
     let connection = thread.table.slot(|key| {
         let transport = Transport::Websocket(WebSocketIo::new(socket, deflate));
-        let new = NewConnection { sid, transport, opening: &opening, wants_base64: query.wants_base64 };
+        let new = NewConnection { sid, transport, opening: &opening, deflate, wants_base64: query.wants_base64 };
         ConnectionState::open(thread.worker(), key, new, Some(Queued::Raw(join(unwritten, head))), now)
     });
     connection.borrow_mut().take_in(thread.worker(), &mut early, now);

@@ -200,10 +200,7 @@ impl<S: Service> Batch<S> {
             for connection in first.by_ref() {
                 let mut state = connection.borrow_mut();
                 state.set_dirty(false);
-                // a task that has not run yet has no waker, and will write by itself
-                if let Some(waker) = state.waker() {
-                    state.flush(&table.worker, &mut task::Context::from_waker(&waker), now);
-                }
+                state.with_waker(|state, context| state.flush(&table.worker, context, now));
                 table.arm(&mut state);
             }
             Poll::Ready(())
