@@ -74,16 +74,17 @@ fn teller(server: &TestServer, slots: Vec<Slot>) -> impl Fn(usize) {
     }
 }
 
-/// Returns all that comes; some of it is the client's own, by way of its connection's task.
-fn read_and_echo(mut ws: Ws) -> Vec<String> {
-    (0..ROUNDS + ECHOES)
+/// Returns all that comes, with the connection; some of it is the client's own, by way of its connection's task.
+fn read_and_echo(mut ws: Ws) -> (Ws, Vec<String>) {
+    let texts = (0..ROUNDS + ECHOES)
         .map(|number| {
             if number % (ROUNDS / ECHOES) == 0 && number < ROUNDS {
                 ws.send("4echo");
             }
             ws.text()
         })
-        .collect()
+        .collect();
+    (ws, texts)
 }
 
 #[test]
@@ -97,12 +98,13 @@ fn who_is_told_again_while_others_are_written_to_gets_all_once_and_in_order() {
     let readers: Vec<_> = crowd.into_iter().map(|ws| std::thread::spawn(move || read_and_echo(ws))).collect();
     let tell = teller(&server, slots);
     (0..ROUNDS).for_each(tell);
-    for reader in readers {
-        let (echoes, rounds): (Vec<_>, Vec<_>) = reader.join().unwrap().into_iter().partition(|text| text == "4echo");
+    let read: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+    assert_eq!(server.try_closed(), None, "nobody is too slow who reads");
+    for (_ws, texts) in read {
+        let (echoes, rounds): (Vec<_>, Vec<_>) = texts.into_iter().partition(|text| text == "4echo");
         assert_eq!(echoes.len(), ECHOES);
         assert_eq!(rounds, (0..ROUNDS).map(round).collect::<Vec<_>>());
     }
-    assert_eq!(server.try_closed(), None);
 }
 
 #[test]
