@@ -1,7 +1,8 @@
 // The judge's rules for edits and deletions. Pure, like judge.mjs.
+import { HOOK_CODES } from './hooks.mjs';
 
 /** Refusals which mean that nothing has changed. */
-const UNCHANGED = new Set(['STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING']);
+const UNCHANGED = new Set(['STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'DRAINING', ...HOOK_CODES]);
 
 /** Records of events, which carry an offset. */
 const SHOWN = new Set(['got', 'told edit', 'told deletion', 'delivered']);

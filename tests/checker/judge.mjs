@@ -5,6 +5,7 @@
 // A message is identified by its *name*: its text and its `clientMessageId`, made by the page that wrote it, and never
 // used again.
 import { ChangesSeen, addChange, judgeChanges, mayBeDeleted, wasMoved } from './changes.mjs';
+import { HOOK_CODES, HookAnswers, judgeHooked } from './hooks.mjs';
 import { judgeBursts } from './leftovers.mjs';
 import { judgeTold } from './webhooks.mjs';
 
@@ -35,6 +36,10 @@ export const RULES = {
   'told and not stored': 'webhooks: nothing is told of that was not stored',
   'told under two ids': 'webhooks: an event has one id, however often it comes',
   'told out of order': 'webhooks: a conversation\'s messages are told of in the order of their numbers',
+  'refused by the hook': 'hooks: nothing that the hook refused is stored, seen or acked',
+  'before its hook': 'hooks: nothing is stored, seen or acked that the hook has not allowed before',
+  'not as the hook said': "hooks: the hook's text is what is stored and seen, and only where it gave one",
+  'asked again': 'hooks: the hook is not asked again about what it is being asked about, or what is stored',
   unanswered: 'P9: every request is answered',
   'turned away': 'P9: no passing trouble makes a stock client give up for good',
 };
@@ -60,36 +65,39 @@ export const CONTRACT = {
 const PAGE_LAG = 250_000;
 
 /** Refusals which mean that nobody has seen the message. */
-const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED', 'DRAINING']);
+const UNSEEN = new Set(['STORAGE_UNAVAILABLE', 'FORBIDDEN', 'NOT_FOUND', 'TOO_LARGE', 'INVALID_PAYLOAD', 'RATE_LIMITED', 'DRAINING', ...HOOK_CODES]);
 
 /**
  * The verdict: `{violations: [{rule, text}], allowed: {allowance: count}, counts}`.
  *
- * - `conversations`: `[{id, kind: 'direct' | 'group', members: [user], histories: [[{id, seq, sender, name}]]}]`, the histories as different members read them, the first one counts.
+ * - `conversations`: `[{id, kind: 'direct' | 'group', members: [user], histories: [[{id, seq, sender, name, version, isHooked}]]}]`, the histories as different members read them, the first one counts.
  * - `pages`: `[{name, device, user, pinned, offsets, killed, records}]`. `offsets`: the client sends them at reconnect. `records` may be any iterable; it is gone through twice. Times `at` are of one clock:
  *   `{kind: 'connect', at, recovered}` · `{kind: 'disconnect', at}` · `{kind: 'turned away', at, code}` · `{kind: 'loaded', at, conversation, seq}` (it read the history up to there)
  *   `{kind: 'send', at, name, conversation, once}` (`once`: it is not sent again) · `{kind: 'ack', at, name, id}` · `{kind: 'refused', at, name, code}` · `{kind: 'unknown', at, name}` (no answer came)
  *   `{kind: 'burst', at, how, names}` (leftovers.mjs)
  *   `{kind: 'edit', at, name, id, version}` · `{kind: 'delete', at, name, id}` · `{kind: 'changed', at, name, version?}` · `{kind: 'unchanged', at, name, version?, code}` (without a version: the deletion; without an answer: neither)
- *   `{kind: 'got', at, id, conversation, name, sender, version}` · `{kind: 'told edit', at, id, conversation, name, version}` · `{kind: 'told deletion', at, id, conversation}` · `{kind: 'delivered', at, id, user}`
+ *   `{kind: 'got', at, id, conversation, name, sender, version, isHooked}` · `{kind: 'told edit', at, id, conversation, name, version}` · `{kind: 'told deletion', at, id, conversation}` · `{kind: 'delivered', at, id, user}`
  * - A conversation that came up during the run has a `draft`, by which those who wrote to it called it: nobody has loaded it.
  * - `crashes`: `[{at, until}]`, from the kill of the server until it listened again. `halts`: the same with `what`: `kill`, `stop`, `outage`, `files`.
  * - `files`: `[{at, until, unreadyAt?, madeAnew?}]`, from the loss of the database's files until the server was started on them again.
  * - `told`: what a webhook was told (webhooks.mjs), if there was one.
+ * - `asked`: what a hook was asked and has answered (hooks.mjs), if there was one; its absences are `halts`: `hook`.
  */
-export function judge({ conversations, pages, crashes = [], halts = [], files = [], told }, allowances = []) {
+export function judge({ conversations, pages, crashes = [], halts = [], files = [], told, asked }, allowances = []) {
   const verdict = new Verdict(allowances);
   const drafts = new Map(conversations.map(({ id, draft }) => [draft, id]));
   const { sends, changes, bursts, proofs } = collect(pages, drafts, verdict);
   const stored = judgeStored(conversations, sends, verdict);
   judgeSends(sends, stored, changes, verdict);
   judgeChanges(changes, sends, stored, verdict);
-  judgeBursts(bursts, halts, sends, stored, verdict);
+  const answers = new HookAnswers(asked);
+  judgeBursts(bursts, halts, sends, stored, answers, verdict);
   judgeFiles(files, sends, verdict);
   const namesById = new Map([...changes.values()].map(({ id, name }) => [id, name]));
   const context = { sends, stored, changes, namesById, crashes, conversations: new Map(conversations.map((each) => [each.id, each])), proofs };
   for (const page of pages) judgePage(page, context, verdict);
   if (told) judgeTold(told, context, verdict);
+  judgeHooked(answers, { ...context, pages, halts }, verdict);
   for (const [key, proof] of proofs) {
     if (!(proof.seenAt <= proof.toldAt + PAGE_LAG)) verdict.find('unproven', `${key} was told at ${proof.toldAt}, seen at ${proof.seenAt ?? 'no time'}`);
   }
@@ -102,7 +110,7 @@ class Verdict {
     this.allowances = new Set(allowances);
     this.violations = [];
     this.allowed = Object.fromEntries(allowances.map((name) => [name, 0]));
-    this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0, edits: 0, deletions: 0, changes: 0, bursts: 0 };
+    this.counts = { sent: 0, attempts: 0, acked: 0, refused: 0, unknown: 0, stored: 0, shown: 0, pages: 0, connects: 0, recovered: 0, told: 0, edits: 0, deletions: 0, changes: 0, bursts: 0, asked: 0 };
   }
 
   /** Records a violation; each of `excuses` is an allowance that would cover it. */
@@ -219,12 +227,12 @@ function judgeStored(conversations, sends, verdict) {
       if (differs) verdict.find('bad seq', `${conversation}: two members read different histories (${history.length} and ${other.length} messages)`);
     }
     let last = 0;
-    for (const { id, seq, sender, name, version = 0 } of history) {
+    for (const { id, seq, sender, name, version = 0, isHooked } of history) {
       if (!(seq > last)) verdict.find('bad seq', `${conversation}: ${seq} (${name}) comes after ${last}`);
       last = seq;
       const first = byName.get(name) ?? (byId.has(id) ? byId.get(id) : undefined);
       if (first) verdict.find('stored twice', `${name} in ${conversation} at ${seq}, and in ${first.conversation} at ${first.seq}`);
-      const entry = { id, name, seq, conversation, version };
+      const entry = { id, name, seq, conversation, version, isHooked };
       byId.set(id, entry);
       byName.set(name, entry);
       const send = sends.get(name);

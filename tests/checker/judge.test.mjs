@@ -41,9 +41,10 @@ function run(change = () => {}) {
   const halts = [];
   const files = [];
   const webhook = { told: undefined };
-  const tools = { webhook, pages, conversations, crashes, halts, files, page, log, store, got, tell, now: () => clock };
+  const hook = { asked: undefined };
+  const tools = { webhook, hook, pages, conversations, crashes, halts, files, page, log, store, got, tell, now: () => clock };
   change(tools);
-  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes, halts, files, told: webhook.told };
+  return { pages: Object.values(pages), conversations: Object.values(conversations), crashes, halts, files, told: webhook.told, asked: hook.asked };
 }
 
 const find = (records, kind, name) => records.find((record) => record.kind === kind && record.name === name);
@@ -112,6 +113,20 @@ function hear({ webhook, conversations }) {
   return webhook.told;
 }
 
+/** A hook has allowed all that was sent, some µs before it was acked; returns the answers by title. */
+function consult({ hook, pages }) {
+  const sends = Object.values(pages).flatMap(({ records }) => records.filter(({ kind }) => kind === 'send'));
+  hook.asked = sends.map(({ name, at }) => ({ id: `question of ${name}`, title: name, at: at + 0.1, answeredAt: at + 0.2, answer: 'allow' }));
+  return Object.fromEntries(hook.asked.map((question) => [question.title, question]));
+}
+
+/** The hook has another text for ann's first message; `isShown` to bob, `isStored`. */
+function reword(all, { isStored, isShown }) {
+  consult(all).a1.answer = 'change';
+  for (const name of ['a1', 'b1', 'a2', 'c1']) for (const { records } of Object.values(all.pages)) for (const got of records) if (got.kind === 'got' && got.name === name) got.isHooked = isShown && name === 'a1';
+  for (const { histories } of Object.values(all.conversations)) for (const history of histories) for (const entry of history) entry.isHooked = isStored && entry.name === 'a1';
+}
+
 function reconnect({ log }, who) {
   log(who, 'disconnect');
   log(who, 'connect', { recovered: true });
@@ -119,6 +134,34 @@ function reconnect({ log }, who) {
 
 /** Histories that break each rule: `[what, rules, change, allowance that covers it?, others that do too?]`. */
 const BROKEN = [
+  ['a refused message that is stored, seen and acked', Array(3).fill('refused by the hook'), (all) => {
+    consult(all).a1.answer = 'refuse';
+  }],
+  ['a refused edit that is stored, seen and answered', Array(3).fill('refused by the hook'), (all) => {
+    edit(all, 'direct', 'a1', 1);
+    consult(all);
+    all.hook.asked.push({ id: 'question', title: 'a1~1', at: all.now() - 0.5, answeredAt: all.now() - 0.4, answer: 'refuse' });
+  }],
+  ['a message that the hook was never asked about', Array(3).fill('before its hook'), (all) => {
+    consult(all);
+    all.hook.asked.shift();
+  }],
+  ['a message that was acked before the hook answered', 'before its hook', (all) => {
+    consult(all).a1.answeredAt = find(all.pages.ann.records, 'ack', 'a1').at + 0.1;
+  }],
+  ['a message that was seen before the hook answered', ['before its hook', 'before its hook'], (all) => {
+    consult(all).a1.answeredAt = find(all.pages.bob.records, 'got', 'a1').at + 0.1;
+  }],
+  ['a message that is stored with another text than the hook gave', 'not as the hook said', (all) => reword(all, { isStored: false, isShown: true })],
+  ['a message that is shown with another text than the hook gave', 'not as the hook said', (all) => reword(all, { isStored: true, isShown: false })],
+  ['a question about what is stored', 'asked again', (all) => {
+    consult(all);
+    all.hook.asked.push({ id: 'another', title: 'a1', at: all.now() + 600_000, answeredAt: all.now() + 600_001, answer: 'allow' });
+  }],
+  ['a question about what the hook is being asked about', 'asked again', (all) => {
+    const { a1 } = consult(all);
+    all.hook.asked.unshift({ ...a1, id: 'another', at: a1.at - 0.1 });
+  }],
   ['a stored message that a webhook was never told of', 'untold', (all) => hear(all).shift()],
   ['a message that a webhook was told of and that is not stored', 'told and not stored', (all) => hear(all).push({ id: 'event', message: 'X9', conversation: 'direct', seq: 9 })],
   ['an event that comes again under another id', 'told under two ids', (all) => hear(all).push({ ...all.webhook.told[0], id: 'another' })],
@@ -498,6 +541,21 @@ const SOUND = {
     log('carl1', 'connect');
   },
   'all is well': () => {},
+  'a hook that allows all': consult,
+  'a hook that has another text': (all) => reword(all, { isStored: true, isShown: true }),
+  'a question that was lost with the hook, and asked again': (all) => {
+    const { a1 } = consult(all);
+    all.hook.asked.unshift({ id: 'another', title: 'a1', at: a1.at - 0.1 });
+    all.halts.push({ what: 'hook', at: a1.at - 0.05, until: a1.at - 0.02 });
+  },
+  'a question that was never answered, and asked again when its time was over': (all) => {
+    const { a1 } = consult(all);
+    all.hook.asked.unshift({ id: 'another', title: 'a1', at: a1.at - 1_500_000 });
+  },
+  'what a connection left behind, and the hook refused': (all) => {
+    leave(all, 'left');
+    consult(all).a9.answer = 'refuse';
+  },
   'a repeat that was answered as the first': ({ log }) => {
     log('ann', 'send', { name: 'a1', conversation: 'direct' });
     log('ann', 'ack', { name: 'a1', id: 'A1' });
@@ -582,6 +640,6 @@ describe('the judge', () => {
 
   it('counts', () => {
     const { counts } = judge(run());
-    assert.deepEqual(counts, { sent: 4, attempts: 4, acked: 4, refused: 0, unknown: 0, stored: 4, shown: 8, pages: 3, connects: 3, recovered: 0, told: 1, edits: 0, deletions: 0, changes: 0, bursts: 0 });
+    assert.deepEqual(counts, { sent: 4, attempts: 4, acked: 4, refused: 0, unknown: 0, stored: 4, shown: 8, pages: 3, connects: 3, recovered: 0, told: 1, edits: 0, deletions: 0, changes: 0, bursts: 0, asked: 0 });
   });
 });

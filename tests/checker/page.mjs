@@ -35,7 +35,7 @@ const WORDS = {
 };
 
 /** Refusals after which the same request may succeed. */
-const TEMPORARY = new Set(['NOT_STORED', 'STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL', 'DRAINING']);
+const TEMPORARY = new Set(['NOT_STORED', 'STORAGE_UNAVAILABLE', 'RATE_LIMITED', 'INTERNAL', 'DRAINING', 'HOOK_FAILED']);
 
 class Page {
   constructor(plan) {
@@ -92,8 +92,8 @@ class Page {
 
   onMessage(payload) {
     const [id, conversation, text, sender] = this.words.read(payload);
-    const { name, version } = readText(text);
-    this.log.add('got', id, conversation, name, sender, version);
+    const { name, version, isHooked } = readText(text);
+    this.log.add('got', id, conversation, name, sender, version, isHooked);
     if (this.marks?.delete(name) && this.marks.size === 0) process.send({ complete: true });
     if (name.includes('.end-')) this.seenMarks.add(name);
     if (this.socket.connected && this.random.oneIn(20)) this.socket.emit(...this.words.receipt(id));
@@ -161,8 +161,8 @@ class Page {
     if (this.socket.connected && this.random.oneIn(20)) this.socket.emit(...this.words.typing(conversation));
   }
 
-  /** Sends a message repeatedly until it is answered. */
-  async deliver(conversation, name, text = textOf(name)) {
+  /** Sends a message repeatedly until it is answered; one that is refused for now is given up in the end, unless `insists`. */
+  async deliver(conversation, name, text = textOf(name), insists = false) {
     for (;;) {
       this.log.add('send', name, conversation.id, false);
       const answer = await this.ask(...this.words.send(conversation, name, text));
@@ -177,7 +177,7 @@ class Page {
         return this.noteAcked(name, id);
       }
       this.log.add('refused', name, answer.code);
-      if (!TEMPORARY.has(answer.code) || this.random.oneIn(4)) return undefined;
+      if (!TEMPORARY.has(answer.code) || (!insists && this.random.oneIn(4))) return undefined;
       await pause(READ_AGAIN);
     }
   }
@@ -312,7 +312,7 @@ class Page {
       .map((page) => markOf(page.name, id)));
     this.marks = new Set(shown.filter((mark) => !this.seenMarks.has(mark)));
     if (this.marks.size === 0) process.send({ complete: true });
-    for (const conversation of own) await this.deliver(conversation, markOf(name, conversation.id));
+    for (const conversation of own) await this.deliver(conversation, markOf(name, conversation.id), undefined, true);
     process.send({ marked: true });
   }
 }

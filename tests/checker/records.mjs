@@ -16,7 +16,7 @@ const FIELDS = {
   delete: ['name', 'id'],
   changed: ['name', 'version'],
   unchanged: ['name', 'version', 'code'],
-  got: ['id', 'conversation', 'name', 'sender', 'version'],
+  got: ['id', 'conversation', 'name', 'sender', 'version', 'isHooked'],
   'told edit': ['id', 'conversation', 'name', 'version'],
   'told deletion': ['id', 'conversation'],
   delivered: ['id', 'user'],

@@ -13,6 +13,7 @@ import { BINARY, Server } from '../js/lib/server.mjs';
 import { epoch, newUser } from '../js/lib/token.mjs';
 import { within } from '../js/lib/wait.mjs';
 import { loseFiles, restoreFiles } from './files.mjs';
+import { HookBackEnd } from './hooks.mjs';
 import { CONTRACT, judge } from './judge.mjs';
 import { Nemesis, serverFaults } from './nemesis.mjs';
 import { Way } from './proxy.mjs';
@@ -325,7 +326,7 @@ async function findNew(server, drafts, tokens) {
  *
  * It lasts `seconds`, or where `messages` is given until so many are acked. `kills` of the server are spread over it.
  */
-export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, kinds, env, keep, say, webhooks }) {
+export async function runOnce({ seed, database, delivery, seconds, messages, kills, lanes, pauseMs, allow, kinds, env, keep, say, webhooks, hooks }) {
   const folder = mkdtempSync(join(tmpdir(), 'parlance-checker-'));
   const undo = [() => keep || rmSync(folder, { recursive: true, force: true })];
   const killChildren = () => undo.forEach((each) => each.isChild && each());
@@ -335,7 +336,9 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     if (postgres) undo.push(() => postgres.remove());
     const receiver = webhooks ? await WebhookReceiver.start(folder) : undefined;
     if (receiver) undo.push(Object.assign(() => receiver.remove(), { isChild: true }));
-    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...receiver?.settings(), ...env }, keep && join(folder, 'server.log'));
+    const hook = hooks ? await HookBackEnd.start(folder) : undefined;
+    if (hook) undo.push(Object.assign(() => hook.remove(), { isChild: true }));
+    const host = await Host.start(postgres && createDatabase(postgres.url), { ...SETTINGS, DELIVERY: delivery, ...receiver?.settings(), ...hook?.settings(), ...env }, keep && join(folder, 'server.log'));
     undo.push(() => host.remove());
     const { server } = host;
 
@@ -378,8 +381,9 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     while (!isOver()) {
       if (faults.length > 0 && progress() >= faults[0].at) {
         const fault = faults.shift();
-        // Both may be away at the same time.
-        await Promise.all([nemesis.onServer(fault), receiver?.kill(fault.lastsMs)]);
+        // All may be away at the same time.
+        const absence = hook && host.during('hook', () => hook.kill(fault.lastsMs));
+        await Promise.all([nemesis.onServer(fault), receiver?.kill(fault.lastsMs), absence]);
       } else await pause(50);
     }
     stop.abort();
@@ -404,7 +408,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     const reader = server;
     const histories = await readHistories(reader, [...conversations, ...await findNew(reader, drafts, tokens)], tokens);
     const { crashes, halts, files } = host;
-    const verdict = judge({ conversations: histories, pages, crashes, halts, files, told: receiver?.events() }, [...CONTRACT[delivery], ...allow]);
+    const verdict = judge({ conversations: histories, pages, crashes, halts, files, told: receiver?.lines(), asked: hook?.questions() }, [...CONTRACT[delivery], ...allow]);
     for (const text of [...host.complaints, ...late]) verdict.violations.unshift({ rule: 'run', text });
     return { ...verdict, faults: nemesis.done, seconds: (Date.now() - begun) / 1000, folder, serverLog: server.log };
   } finally {

@@ -1,44 +1,19 @@
 // A webhook that is told of every message: its receiver, which is killed now and then, and the rules for what it got.
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { WEBHOOK_SECRET } from '../js/lib/receiver.mjs';
+import { BackEndProcess } from './backend-process.mjs';
 import { mayBeDeleted } from './changes.mjs';
 
-const RECEIVER = fileURLToPath(new URL('receiver.mjs', import.meta.url));
-
-/** A receiver in a process of its own, always on the same port. */
-export class WebhookReceiver {
-  kills = 0;
-
-  static async start(folder) {
-    const receiver = new WebhookReceiver();
-    receiver.log = join(folder, 'webhook.log');
-    receiver.port = 0;
-    await receiver.launch();
-    return receiver;
-  }
-
-  async launch() {
-    this.child = fork(RECEIVER, [String(this.port), this.log]);
-    [this.port] = await once(this.child, 'message');
+/** A receiver in a process of its own. */
+export class WebhookReceiver extends BackEndProcess {
+  static start(folder) {
+    return new WebhookReceiver('receiver.mjs', folder).launch();
   }
 
   /** Settings of the server. */
   settings() {
-    return { WEBHOOK_URL: `http://127.0.0.1:${this.port}`, WEBHOOK_SECRET, WEBHOOK_EVENTS: 'message.created' };
-  }
-
-  async kill(downMs) {
-    this.kills += 1;
-    this.child.kill('SIGKILL');
-    await once(this.child, 'exit');
-    await pause(downMs);
-    await this.launch();
+    return { WEBHOOK_URL: this.url, WEBHOOK_SECRET, WEBHOOK_EVENTS: 'message.created' };
   }
 
   /** Waits until nothing waits for it any more. */
@@ -48,16 +23,6 @@ export class WebhookReceiver {
       if (/^parlance_webhook_waiting_events\{webhook="default"\} 0$/m.test(metrics)) return;
       await pause(100);
     }
-  }
-
-  /** Returns what it accepted, in the order of arrival; the last line may have been cut off by a kill. */
-  events() {
-    const lines = existsSync(this.log) ? readFileSync(this.log, 'utf8').split('\n').slice(0, -1) : [];
-    return lines.map((line) => JSON.parse(line));
-  }
-
-  remove() {
-    this.child.kill('SIGKILL');
   }
 }
 
