@@ -19,7 +19,7 @@ const USAGE = `node tests/checker/check.mjs [options]     (the server: PARLANCE_
   --allow LIST           excuses besides those of the contract (see below)
   --env NAME=VALUE       a setting of the server; repeatable
   --webhooks             a webhook is told of every message; its receiver refuses a tenth, and is killed with each fault of the server
-  --hooks                a hook is asked about every message and edit; it refuses, changes, is slow, hangs, and is killed with each fault of the server
+  --hooks                a hook is asked about every message and edit; it refuses, changes, is slow, hangs, and is killed with the server
   --keep                 leaves the logs of the pages and of the server, and says where
 
 A run is made for every database and delivery. Exits 0 if no run has a violation. What can be left out:

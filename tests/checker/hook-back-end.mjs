@@ -10,8 +10,8 @@ import { Random } from './random.mjs';
 import { hookedText, titleOf } from './text.mjs';
 
 /** One in so many is answered late, or never. */
-const SLOW_ONE_IN = 20;
-const SLOW_MS = 300;
+const SLOW_ONE_IN = 5;
+const SLOW_MS = 150;
 const SILENT_ONE_IN = 150;
 
 const [port, log] = process.argv.slice(2);

@@ -74,7 +74,7 @@ const isYes = (answer) => answer === 'allow' || answer === 'change';
 export function judgeHooked(answers, { sends, stored, changes, pages, halts }, verdict) {
   if (!answers.isThere) return;
   const judge = new Judge(answers, verdict);
-  for (const [name, { id, ackedAt }] of sends) if (id !== undefined) judge.note(name, 0, 'acked', ackedAt);
+  for (const [name, { ackedAt }] of sends) if (ackedAt !== undefined) judge.note(name, 0, 'acked', ackedAt);
   for (const { name, requests } of changes.values()) {
     for (const [version, { doneAt }] of requests) if (Number.isFinite(version) && doneAt !== undefined) judge.note(name, version, 'answered with success', doneAt);
   }
@@ -94,9 +94,9 @@ class Judge {
 
   /** Judges that something became of a message or an edit; `isHooked`: it had the hook's text. */
   note(name, version, what, at, isHooked) {
-    const questions = this.answers.of(titleFor(name, version));
-    const yes = questions.find(({ answer }) => isYes(answer));
     const title = titleFor(name, version);
+    const questions = this.answers.of(title);
+    const yes = questions.filter(({ answer }) => isYes(answer)).sort((one, other) => one.answeredAt - other.answeredAt)[0];
     if (!yes && questions.some(({ answer }) => answer === 'refuse')) this.verdict.find('refused by the hook', `${title} was ${what}, and the hook had refused it`);
     else if (!yes) this.verdict.find('before its hook', `${title} was ${what}, and the hook never allowed it`);
     else if (at < yes.answeredAt) this.verdict.find('before its hook', `${title} was ${what} at ${at}, and the hook answered at ${yes.answeredAt}`);

@@ -68,6 +68,9 @@ const UNREADY_LIMIT = 5_000;
 /** Time in µs after which a database that was away is tried again. */
 const OUTAGE_TAIL = 3_000_000;
 
+/** Faults by which the server ends, which a hook does, too. */
+const ENDS = new Set(['killed server', 'stopped server', 'lost files']);
+
 /** Time in ms for the pages to write their last messages and see each other's. */
 const SETTLE_LIMIT = 60_000;
 
@@ -355,7 +358,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     for (const [index, { user, version = '4.8', ...how }] of DEVICES.entries()) {
       const name = `${user}${index}`;
       const way = await Way.open(() => host.port);
-      const plan = { seed, user: users[user].id, token: users[user].token, server: server.url, version, dialect: 'messenger', lanes, pauseMs, conversations: writtenTo(conversations, users[user]), edits: kinds.has('edits'), strangers: [], ...how };
+      const plan = { seed, user: users[user].id, token: users[user].token, server: server.url, version, dialect: 'messenger', lanes, pauseMs, conversations: writtenTo(conversations, users[user]), edits: kinds.has('edits'), posts: hooks, strangers: [], ...how };
       // Each user writes to each of these from one device only, so that no other device can send the first message.
       const own = DEVICES.map((other, place) => (other.user === user ? place : -1)).filter((place) => place >= 0);
       plan.strangers = strangers.filter((_, place) => place % own.length === own.indexOf(index)).map(({ id }) => id);
@@ -381,8 +384,8 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     while (!isOver()) {
       if (faults.length > 0 && progress() >= faults[0].at) {
         const fault = faults.shift();
-        // All may be away at the same time.
-        const absence = hook && host.during('hook', () => hook.kill(fault.lastsMs));
+        // All may be away at the same time. A hook that was away is not asked for ten seconds, unless the server is another.
+        const absence = hook && ENDS.has(fault.what) && host.during('hook', () => hook.kill(fault.lastsMs));
         await Promise.all([nemesis.onServer(fault), receiver?.kill(fault.lastsMs), absence]);
       } else await pause(50);
     }
