@@ -180,9 +180,10 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     let model_meter = Arc::new(Meter::default());
     let model = Model::new(&config, model_meter.clone()).map_err(AppError::because)?.start().recipient();
     let hook_meter = Arc::new(HookMeter::default());
-    let hook = Hook::new(&config, dialects, hook_meter.clone()).map_err(AppError)?.map(|hook| hook.start());
+    let hook = Hook::new(&config, dialects, hook_meter.clone(), feed.clone()).map_err(AppError)?.map(|hook| hook.start());
     let forward_meter = Arc::new(ForwardMeter::default());
-    let forwarder = Forwarder::new(&config, forward_meter.clone()).map_err(AppError)?.map(|forwarder| forwarder.start());
+    let forwarder = Forwarder::new(&config, forward_meter.clone(), feed.clone()).map_err(AppError)?;
+    let forwarder = forwarder.map(|forwarder| forwarder.start());
     let chat = {
         let asked_first = hook.clone().map(Addr::recipient);
         let (options, store, revocations) = (chat_options(&config), store.clone(), Revocations::new(revoked));
@@ -202,7 +203,7 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
         move || -> Addr<ChatServer> { address.get_or_init(&begin).clone() }
     };
     let draining = Arc::new(AtomicBool::new(false));
-    let webhooks = webhooks.start(&store, api::webhook_body, &draining);
+    let webhooks = webhooks.start(&store, api::webhook_body, &feed, &draining);
     let own_webhooks = webhooks.clone();
     let origins = origins(&config)?;
     let settings = Arc::new(Settings::new(&config, dialects, upload_dir));

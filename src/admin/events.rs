@@ -50,7 +50,7 @@ impl Wanted {
 
     fn includes(&self, feed_event: &FeedEvent) -> bool {
         let FeedEvent { at: _, socket, user, kind } = feed_event;
-        if self.user.as_ref().is_some_and(|wanted| wanted != user) || self.socket.is_some_and(|wanted| wanted != *socket) {
+        if (self.user.is_some() && self.user != *user) || (self.socket.is_some() && self.socket != *socket) {
             return false;
         }
         if self.dialect.is_none() && self.event.is_none() {

@@ -104,10 +104,11 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::post(
         "/api/admin/webhooks/skip",
         Who::Admin,
-        "Deletes events by their numbers, waiting or dead, or all dead letters of a webhook.",
+        "Deletes events by their numbers, waiting or dead, or all dead letters of a webhook; what waits for it stays.",
     )
     .body(UNTOLD)
-    .answers(&[Answer::Success(200, &[("events", kinds::count)])]),
+    .answers(&[Answer::Success(200, &[("events", kinds::count), ("waiting", kinds::count)])])
+    .refuses(&[NOT_FOUND]),
     Operation::post(
         "/api/admin/tokens/revoke",
         Who::Admin,

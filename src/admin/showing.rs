@@ -2,7 +2,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::dialect::DialectSet;
-use crate::feed::{Args, FeedEvent, FeedEventKind, SocketView};
+use crate::feed::{Args, FeedEvent, FeedEventKind, Incident, SocketView};
 
 /// Replaces a value that could authenticate somebody.
 const HIDDEN: &str = "(hidden)";
@@ -71,16 +71,36 @@ pub(super) fn line(feed_event: &FeedEvent, bodies: bool) -> Option<Value> {
         FeedEventKind::Left { room } => ("left", json!({"room": room})),
         FeedEventKind::Received { .. } => ("received", event(kind, bodies)?),
         FeedEventKind::Sent { .. } => ("sent", event(kind, bodies)?),
+        FeedEventKind::Incident(incident) => happened(incident),
     };
     let mut line = Map::new();
     line.insert("time".to_owned(), json!(at));
     line.insert("what".to_owned(), json!(name));
-    line.insert("socket".to_owned(), json!(socket));
-    line.insert("user".to_owned(), json!(user));
+    if let Some(socket) = socket {
+        line.insert("socket".to_owned(), json!(socket));
+    }
+    if let Some(user) = user {
+        line.insert("user".to_owned(), json!(user));
+    }
     if let Value::Object(more) = more {
         line.extend(more);
     }
     Some(Value::Object(line))
+}
+
+/// Returns the name of an incident, and its fields.
+fn happened(incident: &Incident) -> (&'static str, Value) {
+    match incident {
+        Incident::HookRefused { question, code, message } => {
+            ("hook_refused", json!({"question": question, "code": code, "cause": message}))
+        }
+        Incident::HookFailed { question, cause } => ("hook_failed", json!({"question": question, "cause": cause})),
+        Incident::ForwardFailed { event, cause } => ("forward_failed", json!({"event": event, "cause": cause})),
+        Incident::WebhookFailed { webhook, cause, waiting } => {
+            ("webhook_failed", json!({"webhook": webhook, "cause": cause, "waiting": waiting}))
+        }
+        Incident::WebhookBuried { webhook, events } => ("webhook_gave_up", json!({"webhook": webhook, "events": events})),
+    }
 }
 
 fn connected(view: &SocketView) -> Value {

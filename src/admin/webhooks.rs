@@ -140,14 +140,23 @@ pub(super) async fn replay(state: Data<WebState>, _: Admin, request: HttpRequest
 }
 
 /// `POST /api/admin/webhooks/skip` `{numbers}` or `{webhook}`: deletes events with these numbers, waiting or dead, or the
-/// dead letters of a webhook.
+/// dead letters of a webhook. Answers how many these were, and how many events still wait: of the webhook, or of all.
 pub(super) async fn skip(state: Data<WebState>, _: Admin, request: HttpRequest, body: Body) -> Result<HttpResponse, HttpError> {
     let chosen = Chosen::of(&body)?;
     let events = chosen.treat(&state.store, |numbers| Write::SkipWebhookEvents { numbers }).await?;
+    if let Chosen::Webhook(name) = &chosen
+        && events == 0
+        && !state.webhooks.has(name)
+    {
+        return Err(HttpError::not_found("Webhook not found"));
+    }
     // What waits behind a skipped event goes on at once.
     state.webhooks.retry_now();
+    let is_chosen = |figures: &WebhookFigures| !matches!(&chosen, Chosen::Webhook(name) if *name != figures.name);
+    let waiting: usize =
+        state.webhooks.figures().iter().filter(|figures| is_chosen(figures)).map(|figures| figures.waiting).sum();
     request.extensions_mut().insert(ActsOn(chosen.to_string()));
-    Ok(HttpResponse::Ok().json(json!({"success": true, "events": events})))
+    Ok(HttpResponse::Ok().json(json!({"success": true, "events": events, "waiting": waiting})))
 }
 
 /// Events that a request is about.

@@ -93,6 +93,7 @@ impl Reader for Lines {
 /// Formats a line for people: time, event, and the socket's user.
 fn shown(entry: &Value) -> String {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| entry.get(name).and_then(Value::as_u64).unwrap_or_default();
     let what = text("what");
     if what == "lost" {
         return format!("… {} not shown: they came too fast\n", entry.get("count").unwrap_or(&Value::Null));
@@ -103,9 +104,16 @@ fn shown(entry: &Value) -> String {
         "updated" => text("transport").to_owned(),
         "disconnected" => text("reason").to_owned(),
         "joined" | "left" => text("room").to_owned(),
+        "hook_refused" => format!("{}: {} {}", text("question"), text("code"), text("cause")),
+        "hook_failed" => format!("{}: {}", text("question"), text("cause")),
+        "forward_failed" => format!("{}: {}", text("event"), text("cause")),
+        "webhook_failed" => format!("{}: {}, {} wait", text("webhook"), text("cause"), number("waiting")),
+        "webhook_gave_up" => format!("{}: {} became dead letters", text("webhook"), number("events")),
         _ => event(entry),
     };
-    let line = format!("{time}  {what:<12}  {}  {}  {more}", text("user"), text("socket"));
+    // Some incidents are about no user, or no socket.
+    let known = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
+    let line = format!("{time}  {what:<12}  {}  {}  {more}", known("user"), known("socket"));
     // Texts from clients must not control the terminal.
     let plain: String = line.chars().map(|shown| if shown.is_control() { '\u{fffd}' } else { shown }).collect();
     format!("{}\n", plain.trim_end())
@@ -151,6 +159,27 @@ mod tests {
                 entry[name] = json!(value);
             }
             assert_eq!(shown(&entry), format!("03:04:05.678  {expected}\n"));
+        }
+        for (entry, expected) in [
+            (
+                json!({"what": "hook_refused", "user": "u", "question": "send", "code": "PHONE", "cause": "No numbers"}),
+                "hook_refused  u  -  send: PHONE No numbers",
+            ),
+            (json!({"what": "hook_failed", "user": "u", "question": "join", "cause": "late"}), "hook_failed   u  -  join: late"),
+            (
+                json!({"what": "forward_failed", "user": "u", "socket": "s", "event": "app:x", "cause": "late"}),
+                "forward_failed  u  s  app:x: late",
+            ),
+            (
+                json!({"what": "webhook_failed", "webhook": "mail", "cause": "late", "waiting": 3}),
+                "webhook_failed  -  -  mail: late, 3 wait",
+            ),
+            (
+                json!({"what": "webhook_gave_up", "webhook": "mail", "events": 3}),
+                "webhook_gave_up  -  -  mail: 3 became dead letters",
+            ),
+        ] {
+            assert_eq!(shown(&entry), format!("  {expected}\n"));
         }
         assert_eq!(shown(&json!({"what": "lost", "count": 7})), "… 7 not shown: they came too fast\n");
     }

@@ -13,14 +13,14 @@ use crate::env::Environment;
 /// Path of the routes.
 const ROUTE: &str = "/api/admin/webhooks";
 
-/// What to do.
+/// Subcommands.
 #[derive(Debug, Subcommand)]
 pub(super) enum WebhooksCommand {
     /// List the webhooks, the events that wait longest, and the newest dead letters.
     List(ListOptions),
     /// Send dead letters again, behind all that waits, and end all pauses.
     Replay(ChosenEvents),
-    /// Delete events, waiting or dead, that are not to be sent.
+    /// Delete events that are not to be sent: by their numbers, waiting or dead; by a webhook, its dead letters.
     Skip(ChosenEvents),
 }
 
@@ -58,23 +58,35 @@ pub(super) async fn execute(command: &WebhooksCommand, environment: &Environment
             let answer = remote.get(&path(options)?).await.map_err(|error| remote.advise(error))?;
             if options.json { print(&format!("{answer}\n")) } else { print(&shown(&answer)) }
         }
-        WebhooksCommand::Replay(chosen) => treat(chosen, "replay", "replayed", environment, config).await,
-        WebhooksCommand::Skip(chosen) => treat(chosen, "skip", "skipped", environment, config).await,
+        WebhooksCommand::Replay(chosen) => treat(chosen, "replay", environment, config).await,
+        WebhooksCommand::Skip(chosen) => treat(chosen, "skip", environment, config).await,
     }
 }
 
-async fn treat(
-    chosen: &ChosenEvents,
-    action: &str,
-    done: &str,
-    environment: &Environment,
-    config: &Config,
-) -> Result<(), CliError> {
+async fn treat(chosen: &ChosenEvents, action: &str, environment: &Environment, config: &Config) -> Result<(), CliError> {
     let remote = Remote::new(&chosen.remote, environment, config)?;
     let body = body(&chosen.events)?;
     let answer = remote.post(&format!("{ROUTE}/{action}"), &body).await.map_err(|error| remote.advise(error))?;
-    let count = answer.get("events").and_then(Value::as_u64).unwrap_or_default();
-    print(&format!("{done} {count} {}\n", if count == 1 { "event" } else { "events" }))
+    print(&format!("{}\n", outcome(action, &body, &answer)))
+}
+
+/// Returns the line about what became of the chosen events.
+fn outcome(action: &str, chosen: &Value, answer: &Value) -> String {
+    let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let count = |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let (done, events, waiting) = (if action == "skip" { "skipped" } else { "replayed" }, number("events"), number("waiting"));
+    let Some(webhook) = chosen.get("webhook").and_then(Value::as_str) else {
+        let asked = chosen.get("numbers").and_then(Value::as_array).map_or(0, |numbers| numbers.len() as u64);
+        let lacking = asked.saturating_sub(events);
+        let lacking = if lacking == 0 { String::new() } else { format!("; {lacking} of these numbers are not there") };
+        return format!("{done} {}{lacking}", count(events, "event", "events"));
+    };
+    let letters = count(events, "dead letter", "dead letters");
+    let left = match waiting {
+        0 => String::new(),
+        _ => format!("; {} for it, and can be skipped by number", count(waiting, "event still waits", "events still wait")),
+    };
+    format!("{done} {letters} of {webhook}{left}")
 }
 
 /// Returns the body of a request: numbers, or the name of one webhook.
@@ -151,6 +163,23 @@ mod tests {
         assert_eq!(of(&["17", "18"]), Some(json!({"numbers": [17, 18]})));
         assert_eq!(of(&["mail"]), Some(json!({"webhook": "mail"})));
         assert_eq!((of(&["mail", "17"]), of(&["mail", "audit"])), (None, None));
+    }
+
+    #[test]
+    fn it_is_said_what_became_of_them() {
+        for (action, chosen, answer, line) in [
+            ("skip", json!({"numbers": [1]}), json!({"events": 1, "waiting": 7}), "skipped 1 event"),
+            ("skip", json!({"numbers": [1, 2, 3]}), json!({"events": 1}), "skipped 1 event; 2 of these numbers are not there"),
+            ("replay", json!({"webhook": "mail"}), json!({"events": 2}), "replayed 2 dead letters of mail"),
+            (
+                "skip",
+                json!({"webhook": "mail"}),
+                json!({"events": 0, "waiting": 3}),
+                "skipped 0 dead letters of mail; 3 events still wait for it, and can be skipped by number",
+            ),
+        ] {
+            assert_eq!(outcome(action, &chosen, &answer), line);
+        }
     }
 
     #[test]

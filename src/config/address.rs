@@ -292,8 +292,9 @@ impl FromStr for ModelAddress {
     }
 }
 
-/// Address of the operator's own server, which is sent signed requests. Empty: none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Address of the operator's own server, which is sent signed requests. Empty: none. Shown without its path, which may
+/// hold a secret.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct BackendAddress(String);
 
 impl BackendAddress {
@@ -314,7 +315,17 @@ impl FromStr for BackendAddress {
 
 impl fmt::Display for BackendAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        match rest.find(['/', '?']) {
+            Some(end) => write!(formatter, "{scheme}://{}/…", rest.get(..end).unwrap_or_default()),
+            None => formatter.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for BackendAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "BackendAddress({self})")
     }
 }
 
@@ -352,6 +363,20 @@ impl fmt::Display for ModelAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_back_end_only_the_origin_is_shown() {
+        for (address, shown) in [
+            ("", ""),
+            ("http://localhost:4000", "http://localhost:4000"),
+            ("http://localhost:4000/", "http://localhost:4000"),
+            ("https://hooks.example.org/T0/B1/hush?room=hush", "https://hooks.example.org/…"),
+            ("https://hooks.example.org?room=hush", "https://hooks.example.org/…"),
+        ] {
+            let address: BackendAddress = address.parse().unwrap_or_default();
+            assert_eq!((address.to_string(), format!("{address:?}")), (shown.to_owned(), format!("BackendAddress({shown})")));
+        }
+    }
 
     #[test]
     fn hosts() {

@@ -1,24 +1,25 @@
-//! Events of sockets, as watchers receive them.
+//! Events as watchers receive them.
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::incident::Incident;
 use crate::engineio::{CloseReason, ConnectionKey, Peer};
 use crate::model::{Offset, Profile, SocketId, Timestamp, UserId};
 
 /// Longest event kept for watchers, in bytes: bounds the memory of the shared buffer.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// One thing that happened to a socket.
+/// One thing that happened: to a socket, or between this server and the operator's own.
 #[derive(Debug, Clone)]
 pub struct FeedEvent {
     /// Time of the event.
     pub at: Timestamp,
-    /// The socket.
-    pub socket: SocketId,
-    /// The socket's user.
-    pub user: UserId,
+    /// The socket; some incidents have none.
+    pub socket: Option<SocketId>,
+    /// The user; some incidents have none.
+    pub user: Option<UserId>,
     /// The event itself.
     pub kind: FeedEventKind,
 }
@@ -63,6 +64,8 @@ pub enum FeedEventKind {
         /// Dialects in which the client receives, as a bit set of their numbers.
         dialects: u64,
     },
+    /// The operator's own server refused or failed.
+    Incident(Incident),
 }
 
 /// The arguments of an event.

@@ -108,7 +108,7 @@ mod tests {
 
     fn feed_event(at: usize) -> FeedEvent {
         let (socket, user) = (SocketId::parse("abcdefghijklmnopqrst").unwrap(), UserId::parse("ann").unwrap());
-        FeedEvent { at: Timestamp::from_millis(at as i64), socket, user, kind: FeedEventKind::Upgraded }
+        FeedEvent { at: Timestamp::from_millis(at as i64), socket: Some(socket), user: Some(user), kind: FeedEventKind::Upgraded }
     }
 
     fn at(seen: Option<Seen>) -> Option<i64> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use crate::auth::Claims;
 use crate::chat::{HOOK_REFUSED, HookRefusal};
 use crate::config::HookEvent;
-use crate::model::{Timestamp, UserId};
+use crate::model::{Timestamp, UserId, UserRole};
 
 /// Longest code of a refusal, in characters.
 const CODE_MAX: usize = 64;
@@ -128,8 +128,9 @@ impl Named {
             Some(text) => Some(Timestamp::parse(&text)?),
             None => None,
         };
+        let is_role = role.as_deref().is_none_or(|role| UserRole::parse(role).is_some());
         // Guests are named by this server alone.
-        let user = UserId::parse(&id).ok().filter(|user| is_right && !user.is_guest())?;
+        let user = UserId::parse(&id).ok().filter(|user| is_right && is_role && !user.is_guest())?;
         Some(Claims {
             user,
             expires_at,
@@ -226,6 +227,7 @@ mod tests {
             r#"{"user":{"id":7}}"#,
             r#"{"user":{"id":"guest:AAAAAAAAAAAAAAAAAAAA"}}"#,
             r#"{"user":{"id":"ann","rolle":"admin"}}"#,
+            r#"{"user":{"id":"ann","role":"boss"}}"#,
             r#"{"allow":false}"#,
             r#"{"user":{"id":"ann","expiresAt":"soon"}}"#,
             r#"{"user":{"id":"ann","username":""}}"#,

@@ -17,6 +17,7 @@ use crate::backend::{Endpoint, EndpointError};
 use crate::chat::{ForwardOutcome, Forwarded, Notice, ToWorker};
 use crate::config::Config;
 use crate::engineio::Delivery;
+use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
 use crate::meter::Counted;
 use crate::model::Timestamp;
 use crate::session::ForwardEvent;
@@ -45,6 +46,7 @@ pub(crate) struct Forwarder {
     workers: Vec<Option<Counted<ToWorker>>>,
     emit: Option<EmitAll>,
     meter: Arc<ForwardMeter>,
+    feed: Feed,
     warned_at: Option<Instant>,
 }
 
@@ -53,7 +55,7 @@ impl Forwarder {
     ///
     /// # Errors
     /// The setting at fault, and what is wrong with it.
-    pub(crate) fn new(config: &Config, meter: Arc<ForwardMeter>) -> Result<Option<Self>, String> {
+    pub(crate) fn new(config: &Config, meter: Arc<ForwardMeter>, feed: Feed) -> Result<Option<Self>, String> {
         let (settings, timeout) = (["FORWARD_URL", "FORWARD_SECRET"], config.forward_timeout);
         let endpoint = Endpoint::new(settings, &config.forward_url, config.forward_secret.as_ref(), timeout)?;
         Ok(endpoint.map(|endpoint| Self {
@@ -63,6 +65,7 @@ impl Forwarder {
             workers: Vec::new(),
             emit: None,
             meter,
+            feed,
             warned_at: None,
         }))
     }
@@ -108,11 +111,21 @@ impl Forwarder {
                 } else {
                     debug!(cause, user:% = event.account.profile.id; "an event could not be handed on");
                 }
+                self.tell_watchers(&event, &cause);
                 ForwardOutcome::Failed
             },
             |ack| ForwardOutcome::Answered { ack: ack.into() },
         );
         self.notify(event, outcome);
+    }
+
+    fn tell_watchers(&self, ForwardEvent { socket, account, event, .. }: &ForwardEvent, cause: &str) {
+        self.feed.publish(|| FeedEvent {
+            at: Timestamp::now(),
+            socket: Some(*socket),
+            user: Some(account.profile.id.clone()),
+            kind: FeedEventKind::Incident(Incident::ForwardFailed { event: (&**event).into(), cause: cause.into() }),
+        });
     }
 
     fn notify(&self, event: ForwardEvent, outcome: ForwardOutcome) {
@@ -152,6 +165,7 @@ impl Handler<ForwardEvent> for Forwarder {
             Ok(()) => self.go_on(ctx),
             Err((event, _)) => {
                 self.meter.note(false);
+                self.tell_watchers(&event, "too many events wait for their turn");
                 self.notify(event, ForwardOutcome::TooMany);
             }
         }

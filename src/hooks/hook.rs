@@ -9,15 +9,16 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::figures::HookMeter;
-use super::gate::{Change, Gate, Offered};
+use super::gate::{Change, Gate, Offered, Party};
 use super::question::Asked;
 use crate::backend::Endpoint;
-use crate::chat::{AskHook, AskUpload, ConnectVerdict, HookSaid, HookVerdict, Notice, RegisterWorker, ToWorker};
+use crate::chat::{AskHook, AskUpload, ConnectVerdict, HookRefusal, HookSaid, HookVerdict, Notice, RegisterWorker, ToWorker};
 use crate::config::{Config, HookEvent, HookFailure};
 use crate::dialect::DialectSet;
 use crate::engineio::{ConnectionKey, Delivery};
+use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
 use crate::meter::Counted;
-use crate::model::Timestamp;
+use crate::model::{SocketId, Timestamp, UserId};
 use crate::session::AskConnect;
 
 /// Minimum time between two warnings that the hook gave no usable answer.
@@ -31,6 +32,7 @@ pub(crate) struct Hook {
     options: Options,
     workers: Vec<Option<Counted<ToWorker>>>,
     meter: Arc<HookMeter>,
+    feed: Feed,
     warned_at: Option<Instant>,
 }
 
@@ -42,10 +44,17 @@ struct Options {
     max_message_length: usize,
 }
 
-/// A question, and who waits for its answer.
+/// A question that is to be asked.
 struct Question {
-    event: HookEvent,
     asked: Asked,
+    asker: Asker,
+}
+
+/// Party that waits for an answer, and what it is about.
+struct Asker {
+    event: HookEvent,
+    user: Option<UserId>,
+    socket: Option<SocketId>,
     caller: Caller,
     came_at: Instant,
 }
@@ -57,6 +66,15 @@ enum Caller {
     Upload(oneshot::Sender<HookVerdict>),
 }
 
+impl Asker {
+    fn party(&self) -> Party {
+        match (&self.caller, &self.user) {
+            (Caller::Broker { .. } | Caller::Upload(_), Some(user)) => Party::Member(user.clone()),
+            _ => Party::Strangers,
+        }
+    }
+}
+
 /// The outcome of a question that was asked.
 type Outcome = Result<Answer, String>;
 
@@ -65,7 +83,7 @@ impl Hook {
     ///
     /// # Errors
     /// The setting at fault, and what is wrong with it.
-    pub(crate) fn new(config: &Config, dialects: DialectSet, meter: Arc<HookMeter>) -> Result<Option<Self>, String> {
+    pub(crate) fn new(config: &Config, dialects: DialectSet, meter: Arc<HookMeter>, feed: Feed) -> Result<Option<Self>, String> {
         let (settings, timeout) = (["HOOK_URL", "HOOK_SECRET"], config.hook_timeout);
         let endpoint = Endpoint::new(settings, &config.hook_url, config.hook_secret.as_ref(), timeout)?;
         let (failure, max_message_length) = (config.hook_failure, config.max_message_length);
@@ -75,26 +93,26 @@ impl Hook {
             options: Options { dialects, timeout, failure, max_message_length },
             workers: Vec::new(),
             meter,
+            feed,
             warned_at: None,
         }))
     }
 
-    fn take(&mut self, event: HookEvent, asked: Asked, caller: Caller, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let is_stranger = matches!(caller, Caller::Session { .. });
-        match self.gate.offer(Question { event, asked, caller, came_at: now }, is_stranger, now) {
+    fn take(&mut self, asked: Asked, asker: Asker, ctx: &mut Context<Self>) {
+        let party = asker.party();
+        match self.gate.offer(Question { asked, asker }, &party, Instant::now()) {
             Offered::Ask(question) => self.ask(question, ctx),
             Offered::Waits => {}
-            Offered::NotAsked(question, cause) => self.fail_unasked(question.caller, cause),
+            Offered::NotAsked(question, cause) => self.fail_unasked(question.asker, cause),
         }
         self.note_state();
     }
 
     fn ask(&mut self, question: Question, ctx: &mut Context<Self>) {
-        let Question { event, asked, caller, came_at } = question;
+        let Question { asked, asker } = question;
         let endpoint = self.endpoint.clone();
         let question = async move {
-            let (id, now) = (format!("hook_{}", Uuid::now_v7().simple()), Timestamp::now());
+            let (id, now, event) = (format!("hook_{}", Uuid::now_v7().simple()), Timestamp::now(), asker.event);
             let body = asked.body(event, &id, now);
             // Its time begins now: who had to wait for a turn says nothing about the hook.
             let answer = endpoint.post(&id, now, &body).await;
@@ -102,22 +120,20 @@ impl Hook {
                 .map_err(|error| error.to_string())
                 .and_then(|json| Answer::read(&json, event, &asked.rules, &id, now).map_err(str::to_owned));
             debug!(id, event:%, refused = matches!(outcome, Ok(Answer::Refuse(_))); "hook asked");
-            (caller, came_at, outcome)
+            (asker, outcome)
         };
-        ctx.spawn(question.into_actor(self).map(|(caller, came_at, outcome), hook, ctx| {
-            hook.answered(caller, came_at, outcome, ctx);
-        }));
+        ctx.spawn(question.into_actor(self).map(|(asker, outcome), hook, ctx| hook.answered(asker, outcome, ctx)));
     }
 
-    fn answered(&mut self, caller: Caller, came_at: Instant, outcome: Outcome, ctx: &mut Context<Self>) {
-        let (now, is_stranger) = (Instant::now(), matches!(caller, Caller::Session { .. }));
-        self.meter.note(outcome.as_ref().ok(), now.saturating_duration_since(came_at));
-        let change = self.gate.answered(is_stranger, outcome.is_ok(), now);
+    fn answered(&mut self, asker: Asker, outcome: Outcome, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.meter.note(outcome.as_ref().ok(), now.saturating_duration_since(asker.came_at));
+        let change = self.gate.answered(&asker.party(), outcome.is_ok(), now);
         match (change, &outcome) {
             (Change::Opened, Err(cause)) => {
                 warn!(cause; "the hook has failed five times in a row, and is not asked for ten seconds");
                 for question in self.gate.take_waiting() {
-                    self.fail_unasked(question.caller, "the hook has failed too often");
+                    self.fail_unasked(question.asker, "the hook has failed too often");
                 }
             }
             (Change::Closed, _) => info!("the hook answers again"),
@@ -128,11 +144,22 @@ impl Hook {
             (_, Err(cause)) => debug!(cause; "the hook gave no usable answer"),
             (_, Ok(_)) => {}
         }
-        self.reply(caller, outcome.ok());
+        match &outcome {
+            Ok(Answer::Refuse(HookRefusal { code, message })) => self.tell_watchers(&asker, |question| Incident::HookRefused {
+                question,
+                code: code.clone(),
+                message: message.clone(),
+            }),
+            Err(cause) => {
+                self.tell_watchers(&asker, |question| Incident::HookFailed { question, cause: cause.as_str().into() });
+            }
+            Ok(Answer::Allow | Answer::Change(_) | Answer::Name(_)) => {}
+        }
+        self.reply(asker.caller, outcome.ok());
         while let Some(question) = self.gate.next() {
-            if now.saturating_duration_since(question.came_at) > self.options.timeout {
-                self.gate.release(matches!(question.caller, Caller::Session { .. }));
-                self.fail_unasked(question.caller, "it has waited too long for its turn");
+            if now.saturating_duration_since(question.asker.came_at) > self.options.timeout {
+                self.gate.release(&question.asker.party());
+                self.fail_unasked(question.asker, "it has waited too long for its turn");
             } else {
                 self.ask(question, ctx);
             }
@@ -140,10 +167,20 @@ impl Hook {
         self.note_state();
     }
 
-    fn fail_unasked(&mut self, caller: Caller, cause: &str) {
+    fn fail_unasked(&mut self, asker: Asker, cause: &'static str) {
         debug!(cause; "the hook is not asked");
         self.meter.note_not_asked();
-        self.reply(caller, None);
+        self.tell_watchers(&asker, |question| Incident::HookFailed { question, cause: cause.into() });
+        self.reply(asker.caller, None);
+    }
+
+    fn tell_watchers(&self, asker: &Asker, incident: impl FnOnce(&'static str) -> Incident) {
+        self.feed.publish(|| FeedEvent {
+            at: Timestamp::now(),
+            socket: asker.socket,
+            user: asker.user.clone(),
+            kind: FeedEventKind::Incident(incident(asker.event.as_str())),
+        });
     }
 
     /// Tells the caller the answer; without one, what `HOOK_FAILURE` says.
@@ -205,7 +242,14 @@ impl Handler<AskHook> for Hook {
 
     fn handle(&mut self, AskHook { ticket, question, answers }: AskHook, ctx: &mut Context<Self>) {
         let asked = Asked::of_request(&question, self.options.dialects, self.options.max_message_length);
-        self.take(question.subject.event(), asked, Caller::Broker { ticket, answers }, ctx);
+        let asker = Asker {
+            event: question.subject.event(),
+            user: Some(question.user.id.clone()),
+            socket: question.socket.map(|(socket, _)| socket),
+            caller: Caller::Broker { ticket, answers },
+            came_at: Instant::now(),
+        };
+        self.take(asked, asker, ctx);
     }
 }
 
@@ -213,8 +257,11 @@ impl Handler<AskConnect> for Hook {
     type Result = ();
 
     fn handle(&mut self, question: AskConnect, ctx: &mut Context<Self>) {
-        let (connection, ticket) = (question.connection, question.ticket);
-        self.take(HookEvent::Connect, Asked::of_connect(&question), Caller::Session { connection, ticket }, ctx);
+        let asked = Asked::of_connect(&question);
+        let AskConnect { connection, ticket, user, .. } = question;
+        let caller = Caller::Session { connection, ticket };
+        let asker = Asker { event: HookEvent::Connect, user, socket: None, caller, came_at: Instant::now() };
+        self.take(asked, asker, ctx);
     }
 }
 
@@ -223,6 +270,7 @@ impl Handler<AskUpload> for Hook {
 
     fn handle(&mut self, question: AskUpload, ctx: &mut Context<Self>) {
         let asked = Asked::of_upload(&question);
-        self.take(HookEvent::Upload, asked, Caller::Upload(question.answer), ctx);
+        let (user, caller) = (Some(question.user.id.clone()), Caller::Upload(question.answer));
+        self.take(asked, Asker { event: HookEvent::Upload, user, socket: None, caller, came_at: Instant::now() }, ctx);
     }
 }

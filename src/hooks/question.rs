@@ -67,7 +67,7 @@ struct MessageView<'a> {
     /// The sender's own name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
-    /// Of an edit: the text so far.
+    /// Text so far, in an edit.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<&'a str>,
 }

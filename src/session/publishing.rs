@@ -25,7 +25,7 @@ impl<'a> Publisher<'a> {
         let dialects = session.receives_in().bits();
         for packet in self.sent.iter().flat_map(events) {
             let kind = FeedEventKind::Sent { packet, dialects };
-            feed.publish(|| FeedEvent { at: Timestamp::now(), socket, user: user.clone(), kind });
+            feed.publish(|| FeedEvent { at: Timestamp::now(), socket: Some(socket), user: Some(user.clone()), kind });
         }
     }
 }

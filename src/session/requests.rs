@@ -33,7 +33,7 @@ impl Session {
         cx.rules.feed.publish(|| {
             let args = Args::new(args.json().into());
             let kind = FeedEventKind::Received { event: name.as_str().into(), args, dialects: dialects.bits() };
-            FeedEvent { at: now.wall, socket, user, kind }
+            FeedEvent { at: now.wall, socket: Some(socket), user: Some(user), kind }
         });
         let Some((dialect, entry)) = executor(dialects, &name, &args) else {
             return self.on_unknown(IncomingEvent { namespace, name, args, ack_id }, now.instant, cx);

@@ -141,7 +141,7 @@ fn note_start(conn: &mut AnyConnection, webhooks: &Subscribers) -> QueryResult<N
         participants::table.select(max(participants::joined_position)).first(conn)?,
     ];
     let last_position = known.into_iter().flatten().max().unwrap_or_default();
-    changes::webhooks::bury_unwanted(conn, webhooks)?;
+    changes::dead_letters::bury_unwanted(conn, webhooks)?;
     changes::webhooks::insert_lost(conn, webhooks, Timestamp::now())?;
     // Must come before the present start has a row.
     changes::presence::settle_those_of_before(conn)?;

@@ -84,7 +84,7 @@ pub struct StoredEvent {
     pub message: Option<Arc<Message>>,
     /// The conversation, if it is about one that still exists.
     pub conversation: Option<Arc<Conversation>>,
-    /// Those users of `detail`, or the user that it is about, who still exist.
+    /// Users of `detail`, or the user that it is about, as far as they still exist.
     pub users: Vec<Arc<Profile>>,
 }
 

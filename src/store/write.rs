@@ -234,8 +234,8 @@ pub enum Write {
     ReplayWebhookEvents { numbers: Vec<i64> },
     /// Deletes waiting events and dead letters with these numbers. Result: [`Written::Pruned`].
     SkipWebhookEvents { numbers: Vec<i64> },
-    /// Deletes dead letters from before a time, and the oldest beyond a million. Result: [`Written::Pruned`].
-    ForgetDeadLetters { before: Timestamp },
+    /// Deletes dead letters from before a time, and the oldest beyond so many. Result: [`Written::Pruned`].
+    ForgetDeadLetters { before: Timestamp, most: i64 },
     /// Stores events of messages that have not reached everybody, and deletes the checks that found it.
     Unreached { checks: Vec<i64>, unreached: Vec<Unreached> },
     /// Stores nothing: answered once everything before it is stored or given up.

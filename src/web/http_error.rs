@@ -227,7 +227,7 @@ impl From<ChatError> for HttpError {
                 StatusCode::NOT_FOUND
             }
             ChatError::NotAMember | ChatError::Forbidden | ChatError::HookRefused(_) => StatusCode::FORBIDDEN,
-            ChatError::InvalidToken => StatusCode::UNAUTHORIZED,
+            ChatError::AccountDisabled | ChatError::InvalidToken => StatusCode::UNAUTHORIZED,
             ChatError::Conflict(_) => StatusCode::CONFLICT,
             ChatError::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             ChatError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::lanes::{AfterFailure, InHand, LOOK_EVERY, Lanes};
 use super::status::Status;
 use crate::backend::{Endpoint, EndpointError};
+use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
 use crate::model::Timestamp;
 use crate::store::{self, QueuedEvent, Store, StoreError, StoredEvent, Write, Written};
 
@@ -30,8 +31,6 @@ const GATHER: Duration = Duration::from_millis(10);
 const DELETE_AFTER: Duration = Duration::from_millis(100);
 /// Pause after a failure of the store.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// Maximum number of events that wait; the oldest beyond become dead letters.
-const WAITING_MAX: usize = 1_000_000;
 /// Maximum number of delivered events that are not deleted yet; more are not sent.
 const UNDELETED_MAX: usize = 10_000;
 /// Maximum number of events that become dead letters by one write.
@@ -40,15 +39,25 @@ const BURIED_AT_ONCE: usize = 500;
 /// Returns the JSON body of an event.
 pub(super) type Show = fn(&StoredEvent) -> String;
 
+/// Bounds of what waits for a webhook; events beyond become dead letters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Time for which an event waits at most.
+    pub keep: Duration,
+    /// Maximum number of events that wait; the oldest beyond are given up.
+    pub waiting_max: usize,
+}
+
 /// Delivers one webhook's events: reads the rows behind those that it knows, sends them lane by lane, and deletes what
 /// was accepted.
 pub(super) struct Deliverer {
     name: String,
     endpoint: Rc<Endpoint>,
-    keep: Duration,
+    bounds: Bounds,
     store: Store,
     show: Show,
     status: Arc<Status>,
+    feed: Feed,
     events: watch::Receiver<()>,
     lanes: Lanes,
     /// Events that were loaded and not sent yet.
@@ -84,15 +93,16 @@ pub(super) struct RetryNow;
 pub(super) struct Finish;
 
 impl Deliverer {
-    pub(super) fn new(name: String, endpoint: Endpoint, keep: Duration, store: Store, show: Show, status: Arc<Status>) -> Self {
+    pub(super) fn new(name: String, endpoint: Endpoint, bounds: Bounds, store: Store, show: Show, feed: Feed) -> Self {
         Self {
+            status: Arc::new(Status::new(&name)),
             name,
             endpoint: Rc::new(endpoint),
-            keep,
+            bounds,
             events: store.webhook_events(),
             store,
             show,
-            status,
+            feed,
             lanes: Lanes::default(),
             loaded: VecDeque::new(),
             sending: 0,
@@ -102,6 +112,11 @@ impl Deliverer {
             overdue: Vec::new(),
             timer: None,
         }
+    }
+
+    /// Returns its figures, which go on changing.
+    pub(super) fn status(&self) -> Arc<Status> {
+        self.status.clone()
     }
 
     /// Does all that can be done now.
@@ -238,6 +253,7 @@ impl Deliverer {
             Err(error) => {
                 let cause = error.to_string();
                 self.status.note_failure(cause.clone());
+                self.tell_watchers(|webhook, waiting| Incident::WebhookFailed { webhook, cause: cause.as_str().into(), waiting });
                 let after = self.lanes.failed(event, Instant::now(), rand::random());
                 if after == (AfterFailure::AllWait { is_news: true }) {
                     let waiting = self.lanes.len();
@@ -252,6 +268,16 @@ impl Deliverer {
             }
         }
         self.go_on(ctx);
+    }
+
+    /// Tells watchers what became of events; `incident` is given the name of the webhook, and how many wait.
+    fn tell_watchers(&self, incident: impl FnOnce(Box<str>, usize) -> Incident) {
+        self.feed.publish(|| FeedEvent {
+            at: Timestamp::now(),
+            socket: None,
+            user: None,
+            kind: FeedEventKind::Incident(incident(self.name.as_str().into(), self.lanes.len())),
+        });
     }
 
     fn wake_when_due(&mut self, ctx: &mut Context<Self>) {
@@ -297,9 +323,9 @@ impl Deliverer {
 
     /// Makes dead letters of what has waited for too long, or is too much.
     fn bury(&mut self, ctx: &mut Context<Self>) {
-        let keep = i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX);
+        let keep = i64::try_from(self.bounds.keep.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp::now().plus_millis(-keep);
-        self.overdue.extend(self.lanes.take_overdue(before, WAITING_MAX));
+        self.overdue.extend(self.lanes.take_overdue(before, self.bounds.waiting_max));
         if self.overdue.is_empty() || self.rows.is_burying {
             return;
         }
@@ -316,6 +342,7 @@ impl Deliverer {
             match outcome {
                 Ok(Written::Pruned { rows }) => {
                     deliverer.status.note_buried(rows);
+                    deliverer.tell_watchers(|webhook, _| Incident::WebhookBuried { webhook, events: rows });
                     error!(webhook = deliverer.name.as_str(), events = rows; "gave up events: they are dead letters now");
                     deliverer.bury(ctx);
                 }

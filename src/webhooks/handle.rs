@@ -6,15 +6,20 @@ use std::time::Duration;
 use actix::{Actor as _, Addr};
 
 use super::checks;
-use super::deliverer::{Deliverer, Finish, RetryNow, Show};
+use super::deliverer::{Bounds, Deliverer, Finish, RetryNow, Show};
 use super::status::{Status, WebhookFigures};
 use crate::backend::Endpoint;
 use crate::config::{Config, Webhook, WebhookEvent};
+use crate::feed::Feed;
 use crate::model::Timestamp;
 use crate::store::{Store, Subscribers, Write};
 
 /// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of events that wait for a webhook; the oldest beyond become dead letters.
+const WAITING_MAX: usize = 1_000_000;
+/// Maximum number of dead letters; the oldest are deleted.
+const DEAD_LETTERS_MAX: i64 = 1_000_000;
 /// Interval at which old dead letters are deleted.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -31,7 +36,7 @@ struct Entry {
 pub struct Configured {
     webhooks: Vec<Webhook>,
     endpoints: Vec<Endpoint>,
-    keep: Duration,
+    bounds: Bounds,
     unreached_after: Duration,
 }
 
@@ -46,7 +51,15 @@ impl Configured {
         for Webhook { url, secret, set_at: [url_at, secret_at], .. } in &webhooks {
             endpoints.extend(Endpoint::new([url_at, secret_at], url, Some(secret), TIMEOUT)?);
         }
-        Ok(Self { webhooks, endpoints, keep: config.webhook_keep, unreached_after: config.webhook_unreached_after })
+        let bounds = Bounds { keep: config.webhook_keep, waiting_max: WAITING_MAX };
+        Ok(Self { webhooks, endpoints, bounds, unreached_after: config.webhook_unreached_after })
+    }
+
+    /// Has fewer events wait for each webhook; for tests of that bound.
+    #[doc(hidden)]
+    pub fn with_waiting_max(mut self, waiting_max: usize) -> Self {
+        self.bounds.waiting_max = waiting_max;
+        self
     }
 
     /// Returns the number of webhooks.
@@ -61,17 +74,16 @@ impl Configured {
     }
 
     /// Starts delivering; to be called inside an actix system.
-    pub fn start(self, store: &Store, show: Show, draining: &Arc<AtomicBool>) -> Webhooks {
-        let Self { webhooks, endpoints, keep, unreached_after } = self;
+    pub fn start(self, store: &Store, show: Show, feed: &Feed, draining: &Arc<AtomicBool>) -> Webhooks {
+        let Self { webhooks, endpoints, bounds, unreached_after } = self;
         let wants_unreached = webhooks.iter().any(|webhook| webhook.events.contains(&WebhookEvent::MessageUnreached));
         if wants_unreached {
             actix::spawn(checks::watch(store.clone(), unreached_after, draining.clone()));
         }
-        actix::spawn(forget_letters(store.clone(), keep, !webhooks.is_empty()));
+        actix::spawn(forget_letters(store.clone(), bounds.keep, !webhooks.is_empty()));
         let start = |(webhook, endpoint): (Webhook, Endpoint)| {
-            let status = Arc::new(Status::new(&webhook.name));
-            let deliverer = Deliverer::new(webhook.name, endpoint, keep, store.clone(), show, status.clone()).start();
-            Entry { status, deliverer }
+            let deliverer = Deliverer::new(webhook.name, endpoint, bounds, store.clone(), show, feed.clone());
+            Entry { status: deliverer.status(), deliverer: deliverer.start() }
         };
         Webhooks(Arc::new(webhooks.into_iter().zip(endpoints).map(start).collect()))
     }
@@ -110,7 +122,7 @@ async fn forget_letters(store: Store, keep: Duration, goes_on: bool) {
         let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp::now().plus_millis(-keep);
         // The next round will do.
-        drop(store.write(Write::ForgetDeadLetters { before }).await);
+        drop(store.write(Write::ForgetDeadLetters { before, most: DEAD_LETTERS_MAX }).await);
         if !goes_on {
             return;
         }

@@ -95,6 +95,8 @@ pub(super) fn went(namespace: &str, id: &SocketId, reason: &str, rooms: &[Box<st
 /// Encodes an event of the feed.
 pub(super) fn happened(feed_event: &FeedEvent, path: &str) -> Vec<String> {
     let FeedEvent { at, socket, user: _, kind } = feed_event;
+    // Of incidents the UI has no notion.
+    let Some(socket) = socket else { return Vec::new() };
     let one = |name: &str, more: Value| vec![packet(name, &[json!(CHAT), more, json!(socket), json!(at)])];
     match kind {
         FeedEventKind::Connected(view) => came(&chat_socket(view, path), *at).into(),
@@ -106,6 +108,7 @@ pub(super) fn happened(feed_event: &FeedEvent, path: &str) -> Vec<String> {
         FeedEventKind::Left { room } => one("room_left", json!(room)),
         FeedEventKind::Received { .. } => event("event_received", feed_event),
         FeedEventKind::Sent { .. } => event("event_sent", feed_event),
+        FeedEventKind::Incident(_) => Vec::new(),
     }
 }
 
@@ -124,7 +127,7 @@ mod tests {
 
     fn feed_event(kind: FeedEventKind) -> FeedEvent {
         let socket = SocketId::parse("abcdefghijklmnopqrst").unwrap();
-        FeedEvent { at: Timestamp::from_millis(1_767_225_600_123), socket, user: UserId::parse("ann").unwrap(), kind }
+        FeedEvent { at: Timestamp::from_millis(1_767_225_600_123), socket: Some(socket), user: UserId::parse("ann").ok(), kind }
     }
 
     fn shown(kind: FeedEventKind) -> Vec<String> {

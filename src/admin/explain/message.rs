@@ -1,5 +1,6 @@
 //! Explanation of a message's fate.
 use super::explanation::{Explanation, Fact};
+use super::untold::explain_untold;
 use crate::chat::{MemberTrace, MessageTrace, SessionState, SessionTrace};
 use crate::model::{Conversation, Message, UserId};
 use crate::store::Untold;
@@ -33,7 +34,8 @@ pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
     if let Some(at) = trace.dispatched_at {
         facts_found.push(Fact::at("HANDED_OUT", at, "It was dispatched to the sockets connected at that time."));
     }
-    let told_of = |facts_found: &mut Vec<Fact>| facts_found.extend(untold.iter().map(|untold| explain_untold(untold, webhooks)));
+    let told_of =
+        |facts_found: &mut Vec<Fact>| facts_found.extend(untold.iter().map(|untold| explain_untold(untold, webhooks, "it")));
     let Some(conversation) = conversation else {
         let text = "Messages of a public room go to the sockets in it at once; their receipt is not recorded.";
         facts_found.push(Fact::new("PUBLIC", text));
@@ -67,23 +69,6 @@ pub(super) fn explain_message(facts: &MessageFacts<'_>) -> Explanation {
         ),
     };
     Explanation { verdict, facts: facts_found }
-}
-
-/// Explains why a webhook has not been told of the message.
-fn explain_untold(untold: &Untold, webhooks: &[WebhookFigures]) -> Fact {
-    let Untold { webhook, event, since, failure } = untold;
-    if let Some(failure) = failure {
-        let text = format!(
-            "The webhook {webhook} was not told of it ({event}), which was given up: {failure}. `parlance webhooks replay` sends it."
-        );
-        return Fact::at("WEBHOOK_DEAD_LETTER", *since, text);
-    }
-    let figures = webhooks.iter().find(|figures| figures.name == *webhook);
-    let why = match figures.and_then(|figures| figures.failure.as_ref()) {
-        Some(failure) => format!("its receiver fails: {failure}"),
-        None => "others are before it".to_owned(),
-    };
-    Fact::at("WEBHOOK_WAITS", *since, format!("The webhook {webhook} waits to be told of it ({event}): {why}."))
 }
 
 fn confirmation(known: &MemberTrace) -> String {

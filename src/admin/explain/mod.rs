@@ -2,6 +2,7 @@
 mod explanation;
 mod message;
 mod routes;
+mod untold;
 mod user;
 
 pub(crate) use self::explanation::Explanation;

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::message::{MessageFacts, explain_message};
+use super::untold::UNTOLD_MAX;
 use super::user::{UserFacts, explain_user};
 use crate::admin::sessions::with_connections;
 use crate::chat::{ChatError, ListSessions, MessageTrace, RoomKey, TraceMessage};
@@ -26,8 +27,20 @@ pub(crate) async fn user(state: Data<WebState>, _: Admin, request: HttpRequest) 
     let sessions = with_connections(&state, state.chat.list_sessions(sessions).await?).await;
     let trace = state.chat.trace_of(id.clone()).await?;
     let asked = id.clone();
-    let undelivered = state.store.read(move |conn| store::list_undelivered(conn, &asked, UNDELIVERED_MAX)).await?;
-    let facts = UserFacts { account: &account, dialects: state.settings.dialects, sessions, trace, undelivered };
+    let stored = state.store.read(move |conn| {
+        let undelivered = store::list_undelivered(conn, &asked, UNDELIVERED_MAX)?;
+        Ok((undelivered, store::list_untold(conn, asked.as_str(), UNTOLD_MAX)?))
+    });
+    let (undelivered, untold) = stored.await?;
+    let facts = UserFacts {
+        account: &account,
+        dialects: state.settings.dialects,
+        sessions,
+        trace,
+        undelivered,
+        untold,
+        webhooks: state.webhooks.figures(),
+    };
     let user =
         json!({"id": id, "username": account.profile.username, "email": account.profile.email, "disabled": account.disabled});
     Ok(HttpResponse::Ok().json(json!({"success": true, "user": user, "explanation": explain_user(&facts)})))
@@ -42,7 +55,7 @@ pub(crate) async fn message(state: Data<WebState>, _: Admin, request: HttpReques
             Some(conversation) => store::find_conversation(conn, conversation)?,
             None => None,
         };
-        let untold = store::list_untold(conn, id)?;
+        let untold = store::list_untold(conn, &id.to_string(), UNTOLD_MAX)?;
         Ok(Some((message, conversation, untold)))
     });
     let (message, conversation, untold) = found.await?.ok_or_else(|| HttpError::not_found("Message not found"))?;

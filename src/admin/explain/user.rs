@@ -1,10 +1,12 @@
 //! Explanation why a user does or does not get messages.
 use super::explanation::{Explanation, Fact};
+use super::untold::explain_untold;
 use crate::chat::{ConnectKind, LastDisconnect, NotRecovered, RefusedConnect, SessionView, Trace};
 use crate::dialect::{DialectSet, DialectState};
 use crate::engineio::{CloseReason, ConnectionView};
 use crate::model::{Account, ChosenStatus};
-use crate::store::Undelivered;
+use crate::store::{Undelivered, Untold};
+use crate::webhooks::WebhookFigures;
 
 /// Everything known about a user.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub(super) struct UserFacts<'a> {
     pub trace: Trace,
     /// Conversations with undelivered messages.
     pub undelivered: Vec<Undelivered>,
+    /// Events about the user that webhooks have not got.
+    pub untold: Vec<Untold>,
+    /// Figures of the webhooks.
+    pub webhooks: Vec<WebhookFigures>,
 }
 
 /// Explains the user's state.
@@ -31,6 +37,7 @@ pub(super) fn explain_user(facts: &UserFacts<'_>) -> Explanation {
     explain_absence(facts, &mut facts_found);
     explain_undelivered(&facts.undelivered, &mut facts_found);
     explain_trace(&facts.trace, &mut facts_found);
+    facts_found.extend(facts.untold.iter().map(|untold| explain_untold(untold, &facts.webhooks, "the user")));
     Explanation { verdict: verdict(facts), facts: facts_found }
 }
 

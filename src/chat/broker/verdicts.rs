@@ -22,7 +22,7 @@ impl Broker {
             self.observers.traces.note(&running.user, |trace| trace.incidents_mut().hooked = Some((now, cause)));
         }
         let is_disabled = self.users.get(&running.user).is_some_and(|user| user.account.disabled);
-        let outcome = outcome.and(if is_disabled { Err(ChatError::Forbidden) } else { Ok(()) });
+        let outcome = outcome.and(if is_disabled { Err(ChatError::AccountDisabled) } else { Ok(()) });
         self.resume(running, outcome);
         // Each is recognised as a repeat, or, if the first was refused, asked about in its turn.
         for repeat in repeats {

@@ -44,8 +44,8 @@ impl Broker {
     fn notify_of(&self, session: &Session, kind: FeedEventKind) {
         self.observers.feed.publish(|| FeedEvent {
             at: Timestamp::now(),
-            socket: session.socket,
-            user: session.user.clone(),
+            socket: Some(session.socket),
+            user: Some(session.user.clone()),
             kind,
         });
     }

@@ -28,6 +28,9 @@ pub enum ChatError {
     /// The thing that it names exists and is not the requester's.
     #[error("Not allowed")]
     Forbidden,
+    /// The requester's account was disabled meanwhile.
+    #[error("Account disabled")]
+    AccountDisabled,
     /// A token that proves nobody, or no longer.
     #[error("Invalid token")]
     InvalidToken,
@@ -74,6 +77,7 @@ impl ChatError {
             Self::InvalidPayload { .. } => "INVALID_PAYLOAD",
             Self::UserNotFound | Self::MessageNotFound | Self::ConversationNotFound | Self::FileNotFound => "NOT_FOUND",
             Self::NotAMember | Self::Forbidden => "FORBIDDEN",
+            Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::InvalidToken => "INVALID_TOKEN",
             Self::Conflict(_) => "CONFLICT",
             Self::RateLimited { .. } => "RATE_LIMITED",

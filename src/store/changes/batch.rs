@@ -3,10 +3,10 @@ use diesel::QueryResult;
 use diesel::prelude::*;
 
 use super::outcome::{DONE, Outcome};
-use super::webhooks::NewEvent;
+use super::webhook_rows::NewEvent;
 use super::{
-    audit, conversations, deletion, file_names, insert_postgres, insert_sqlite, listings, logins, messages, notifications,
-    presence, progress, receipts, retention, users, webhooks,
+    audit, conversations, dead_letters, deletion, file_names, insert_postgres, insert_sqlite, listings, logins, messages,
+    notifications, presence, progress, receipts, retention, users, webhook_rows, webhooks,
 };
 use crate::config::WebhookEvent;
 use crate::store::connection::AnyConnection;
@@ -42,7 +42,7 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write], wanted
             }
             Write::Unreached { checks, unreached } => {
                 events.extend(webhooks::of_unreached(unreached));
-                webhooks::delete_checks(conn, checks)?;
+                webhook_rows::delete_checks(conn, checks)?;
             }
             _ => {
                 events.extend(webhooks::of_change(conn, wanted, write)?);
@@ -52,7 +52,7 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write], wanted
     }
     run.store(conn, wanted, &mut events)?;
     if !events.is_empty() {
-        webhooks::insert(conn, wanted, &events)?;
+        webhook_rows::insert(conn, wanted, &events)?;
     }
     Ok(outcomes)
 }
@@ -163,13 +163,13 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::ReleaseFiles { urls } => file_names::release(conn, urls)?,
         Write::DropFiles { urls } => return file_names::drop_unnamed(conn, urls),
         Write::FilesRemoved { urls } => file_names::note_removed(conn, urls)?,
-        Write::WebhookDelivered { numbers } => webhooks::delete_events(conn, numbers).map(drop)?,
-        Write::BuryWebhookEvents { numbers, failure } => return pruned(webhooks::bury(conn, numbers, failure)?),
-        Write::ReplayWebhookEvents { numbers } => return pruned(webhooks::replay(conn, numbers)?),
+        Write::WebhookDelivered { numbers } => webhook_rows::delete_events(conn, numbers).map(drop)?,
+        Write::BuryWebhookEvents { numbers, failure } => return pruned(dead_letters::bury(conn, numbers, failure)?),
+        Write::ReplayWebhookEvents { numbers } => return pruned(dead_letters::replay(conn, numbers)?),
         Write::SkipWebhookEvents { numbers } => {
-            return pruned(webhooks::delete_events(conn, numbers)? + webhooks::delete_letters(conn, numbers)?);
+            return pruned(webhook_rows::delete_events(conn, numbers)? + dead_letters::delete_letters(conn, numbers)?);
         }
-        Write::ForgetDeadLetters { before } => return pruned(webhooks::forget_letters(conn, *before)?),
+        Write::ForgetDeadLetters { before, most } => return pruned(dead_letters::forget_letters(conn, *before, *most)?),
         Write::TestFault(fault) => misbehave(conn, *fault)?,
         // All other changes are part of a run, or are events alone.
         Write::Message(_)

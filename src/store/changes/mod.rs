@@ -6,6 +6,7 @@
 mod audit;
 mod batch;
 mod conversations;
+pub(super) mod dead_letters;
 mod deletion;
 pub(super) mod file_names;
 mod insert_postgres;
@@ -21,6 +22,7 @@ mod receipts;
 mod retention;
 mod unread;
 pub(super) mod users;
+mod webhook_rows;
 pub(super) mod webhooks;
 mod withdrawal;
 

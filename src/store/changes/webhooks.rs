@@ -1,37 +1,17 @@
-//! Events for webhooks: written with the changes that they tell of, given up, and forgotten.
+//! Events that webhooks are told of, as they follow from changes.
 use std::collections::{HashMap, HashSet};
 
-use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
+use super::webhook_rows::{self, NewEvent, ROWS_AT_ONCE};
 use crate::config::WebhookEvent;
 use crate::model::{ConversationKind, Timestamp, UserId};
 use crate::store::connection::AnyConnection;
-use crate::store::rows::{is_room, place_key};
-use crate::store::schema::{
-    conversations, message_reads, messages, online_users, participants, users, webhook_checks, webhook_dead_letters,
-    webhook_events,
-};
+use crate::store::rows::place_key;
+use crate::store::schema::{conversations, message_reads, messages, online_users, participants, users};
 use crate::store::subscribers::Subscribers;
-use crate::store::webhook_event::{EventDetail, EventRow, user_lane};
+use crate::store::webhook_event::{EventDetail, user_lane};
 use crate::store::write::{NewMessage, Unreached, Write};
-
-/// Maximum number of rows in one statement; SQLite binds only some thousands of values.
-const ROWS_AT_ONCE: usize = 1_000;
-/// Maximum number of dead letters; the oldest are deleted.
-const DEAD_LETTERS_MAX: i64 = 1_000_000;
-
-/// An event of a batch, before its rows are made: one for each webhook that wants it.
-#[derive(Debug)]
-pub(super) struct NewEvent {
-    event: WebhookEvent,
-    lane: String,
-    subject: String,
-    detail: Option<EventDetail>,
-    at: Timestamp,
-}
 
 /// Adds the events of messages that were stored, and notes those whose arrival is to be checked.
 pub(super) fn note_messages(
@@ -41,7 +21,7 @@ pub(super) fn note_messages(
     events: &mut Vec<NewEvent>,
 ) -> QueryResult<()> {
     events.extend(of_messages(stored));
-    if wanted.want(WebhookEvent::MessageUnreached) { insert_checks(conn, wanted, stored) } else { Ok(()) }
+    if wanted.want(WebhookEvent::MessageUnreached) { webhook_rows::insert_checks(conn, wanted, stored) } else { Ok(()) }
 }
 
 fn of_messages(stored: &[&NewMessage]) -> Vec<NewEvent> {
@@ -203,7 +183,7 @@ pub(in crate::store) fn insert_lost(conn: &mut AnyConnection, wanted: &Subscribe
     }
     let lost: Vec<String> = online_users::table.select(online_users::user_id).load(conn)?;
     let events: Vec<NewEvent> = lost.into_iter().map(|user| presence(WebhookEvent::UserDisconnected, user, at)).collect();
-    insert(conn, wanted, &events)
+    webhook_rows::insert(conn, wanted, &events)
 }
 
 /// Returns the events of messages that have not reached everybody.
@@ -216,244 +196,4 @@ pub(super) fn of_unreached(unreached: &[Unreached]) -> Vec<NewEvent> {
         at: unreached.at,
     };
     unreached.iter().map(event).collect()
-}
-
-/// Stores events: a row for each webhook that wants one.
-pub(super) fn insert(conn: &mut AnyConnection, wanted: &Subscribers, events: &[NewEvent]) -> QueryResult<()> {
-    let now = Timestamp::now().as_millis();
-    let mut rows = Arrays::default();
-    for NewEvent { event, lane, subject, detail, at } in events {
-        let detail = detail.as_ref().map(EventDetail::to_json).transpose()?;
-        for webhook in wanted.of(*event) {
-            rows.webhook.push(webhook);
-            rows.event.push(event.as_str());
-            rows.lane.push(lane);
-            rows.subject.push(subject);
-            rows.detail.push(detail.clone());
-            rows.happened_at.push(at.as_millis());
-            rows.queued_at.push(now);
-        }
-    }
-    if rows.webhook.is_empty() {
-        return Ok(());
-    }
-    match conn {
-        AnyConnection::Postgres(conn) => rows.execute(conn).map(drop),
-        AnyConnection::Sqlite(conn) => rows.insert_singly(conn),
-    }
-}
-
-/// Rows of a batch as columns.
-#[derive(Default)]
-struct Arrays<'a> {
-    webhook: Vec<&'a str>,
-    event: Vec<&'static str>,
-    lane: Vec<&'a str>,
-    subject: Vec<&'a str>,
-    detail: Vec<Option<String>>,
-    happened_at: Vec<i64>,
-    queued_at: Vec<i64>,
-}
-
-impl Arrays<'_> {
-    /// Inserts each row by a statement of its own: without a round trip to a server, that is fastest.
-    fn insert_singly(self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        let Self { webhook, event, lane, subject, detail, happened_at, queued_at } = self;
-        let times = happened_at.into_iter().zip(queued_at);
-        for (((((webhook, event), lane), subject), detail), (happened_at, queued_at)) in
-            webhook.into_iter().zip(event).zip(lane).zip(subject).zip(detail).zip(times)
-        {
-            diesel::insert_into(webhook_events::table)
-                .values((
-                    webhook_events::webhook.eq(webhook),
-                    webhook_events::event.eq(event),
-                    webhook_events::lane.eq(lane),
-                    webhook_events::subject.eq(subject),
-                    webhook_events::detail.eq(detail),
-                    webhook_events::happened_at.eq(happened_at),
-                    webhook_events::queued_at.eq(queued_at),
-                ))
-                .execute(conn)?;
-        }
-        Ok(())
-    }
-}
-
-impl QueryFragment<Pg> for Arrays<'_> {
-    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        pass.push_sql(
-            "INSERT INTO webhook_events (webhook, event, lane, subject, detail, happened_at, queued_at) \
-             SELECT webhook, event, lane, subject, detail, happened_at, queued_at FROM unnest(",
-        );
-        pass.push_bind_param::<Array<Text>, _>(&self.webhook)?;
-        pass.push_sql(", ");
-        pass.push_bind_param::<Array<Text>, _>(&self.event)?;
-        pass.push_sql(", ");
-        pass.push_bind_param::<Array<Text>, _>(&self.lane)?;
-        pass.push_sql(", ");
-        pass.push_bind_param::<Array<Text>, _>(&self.subject)?;
-        pass.push_sql(", ");
-        pass.push_bind_param::<Array<Nullable<Text>>, _>(&self.detail)?;
-        pass.push_sql(", ");
-        pass.push_bind_param::<Array<BigInt>, _>(&self.happened_at)?;
-        pass.push_sql(", ");
-        pass.push_bind_param::<Array<BigInt>, _>(&self.queued_at)?;
-        // Numbers are given in the order of the batch.
-        pass.push_sql(
-            ") WITH ORDINALITY AS input (webhook, event, lane, subject, detail, happened_at, queued_at, nth) ORDER BY nth",
-        );
-        Ok(())
-    }
-}
-
-impl QueryId for Arrays<'_> {
-    type QueryId = Arrays<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl RunQueryDsl<PgConnection> for Arrays<'_> {}
-
-/// Notes new messages of conversations, to find out later whom they have not reached.
-fn insert_checks(conn: &mut AnyConnection, wanted: &Subscribers, stored: &[&NewMessage]) -> QueryResult<()> {
-    let wait = i64::try_from(wanted.unreached_after().as_millis()).unwrap_or(i64::MAX);
-    let due_at = Timestamp::now().plus_millis(wait).as_millis();
-    let to_conversations = stored.iter().filter(|new| !is_room(&new.message.place));
-    let rows: Vec<_> = to_conversations
-        .map(|new| (webhook_checks::message.eq(new.message.id.to_string()), webhook_checks::due_at.eq(due_at)))
-        .collect();
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        let some = some.to_vec();
-        match conn {
-            AnyConnection::Postgres(conn) => diesel::insert_into(webhook_checks::table).values(some).execute(conn)?,
-            AnyConnection::Sqlite(conn) => diesel::insert_into(webhook_checks::table).values(some).execute(conn)?,
-        };
-    }
-    Ok(())
-}
-
-/// Deletes checks that were made.
-pub(super) fn delete_checks(conn: &mut AnyConnection, numbers: &[i64]) -> QueryResult<()> {
-    for some in numbers.chunks(ROWS_AT_ONCE) {
-        diesel::delete(webhook_checks::table.filter(webhook_checks::number.eq_any(some))).execute(conn)?;
-    }
-    Ok(())
-}
-
-/// Deletes events that were delivered, or are to be skipped. Returns their number.
-pub(super) fn delete_events(conn: &mut AnyConnection, numbers: &[i64]) -> QueryResult<usize> {
-    let mut rows = 0;
-    for some in numbers.chunks(ROWS_AT_ONCE) {
-        rows += diesel::delete(webhook_events::table.filter(webhook_events::number.eq_any(some))).execute(conn)?;
-    }
-    Ok(rows)
-}
-
-/// Makes dead letters of events, with the reason.
-pub(super) fn bury(conn: &mut AnyConnection, numbers: &[i64], failure: &str) -> QueryResult<usize> {
-    let mut buried = 0;
-    for some in numbers.chunks(ROWS_AT_ONCE) {
-        let rows: Vec<EventRow> = webhook_events::table.filter(webhook_events::number.eq_any(some)).load(conn)?;
-        bury_rows(conn, &rows, failure)?;
-        buried += rows.len();
-    }
-    Ok(buried)
-}
-
-/// Makes dead letters of the events of webhooks that are configured no more.
-pub(in crate::store) fn bury_unwanted(conn: &mut AnyConnection, wanted: &Subscribers) -> QueryResult<()> {
-    let names: Vec<&str> = wanted.names().collect();
-    loop {
-        let rows: Vec<EventRow> = webhook_events::table
-            .filter(webhook_events::webhook.ne_all(&names))
-            .order(webhook_events::number)
-            .limit(i64::try_from(ROWS_AT_ONCE).unwrap_or(i64::MAX))
-            .load(conn)?;
-        if rows.is_empty() {
-            break;
-        }
-        bury_rows(conn, &rows, "no webhook of this name was configured at a start")?;
-    }
-    if !wanted.want(WebhookEvent::MessageUnreached) {
-        diesel::delete(webhook_checks::table).execute(conn)?;
-    }
-    Ok(())
-}
-
-fn bury_rows(conn: &mut AnyConnection, rows: &[EventRow], failure: &str) -> QueryResult<()> {
-    let now = Timestamp::now().as_millis();
-    for (number, webhook, event, lane, subject, detail, happened_at, queued_at) in rows {
-        let letter = (
-            webhook_dead_letters::number.eq(number),
-            webhook_dead_letters::webhook.eq(webhook),
-            webhook_dead_letters::event.eq(event),
-            webhook_dead_letters::lane.eq(lane),
-            webhook_dead_letters::subject.eq(subject),
-            webhook_dead_letters::detail.eq(detail),
-            webhook_dead_letters::happened_at.eq(happened_at),
-            webhook_dead_letters::queued_at.eq(queued_at),
-            webhook_dead_letters::died_at.eq(now),
-            webhook_dead_letters::failure.eq(failure),
-        );
-        diesel::insert_into(webhook_dead_letters::table).values(letter).execute(conn)?;
-    }
-    let numbers: Vec<i64> = rows.iter().map(|(number, ..)| *number).collect();
-    delete_events(conn, &numbers).map(drop)
-}
-
-/// Puts dead letters behind all that waits. Returns their number.
-pub(super) fn replay(conn: &mut AnyConnection, numbers: &[i64]) -> QueryResult<usize> {
-    let mut replayed = 0;
-    for some in numbers.chunks(ROWS_AT_ONCE) {
-        type Letter = (String, String, String, String, Option<String>, i64);
-        let letters: Vec<Letter> = webhook_dead_letters::table
-            .filter(webhook_dead_letters::number.eq_any(some))
-            .order(webhook_dead_letters::number)
-            .select((
-                webhook_dead_letters::webhook,
-                webhook_dead_letters::event,
-                webhook_dead_letters::lane,
-                webhook_dead_letters::subject,
-                webhook_dead_letters::detail,
-                webhook_dead_letters::happened_at,
-            ))
-            .load(conn)?;
-        for (webhook, event, lane, subject, detail, happened_at) in letters {
-            let row = (
-                webhook_events::webhook.eq(webhook),
-                webhook_events::event.eq(event),
-                webhook_events::lane.eq(lane),
-                webhook_events::subject.eq(subject),
-                webhook_events::detail.eq(detail),
-                webhook_events::happened_at.eq(happened_at),
-                webhook_events::queued_at.eq(Timestamp::now().as_millis()),
-            );
-            replayed += diesel::insert_into(webhook_events::table).values(row).execute(conn)?;
-        }
-        delete_letters(conn, some)?;
-    }
-    Ok(replayed)
-}
-
-/// Deletes dead letters. Returns their number.
-pub(super) fn delete_letters(conn: &mut AnyConnection, numbers: &[i64]) -> QueryResult<usize> {
-    let mut rows = 0;
-    for some in numbers.chunks(ROWS_AT_ONCE) {
-        rows += diesel::delete(webhook_dead_letters::table.filter(webhook_dead_letters::number.eq_any(some))).execute(conn)?;
-    }
-    Ok(rows)
-}
-
-/// Deletes dead letters that died before a time, and the oldest beyond a million. Returns their number.
-pub(super) fn forget_letters(conn: &mut AnyConnection, before: Timestamp) -> QueryResult<usize> {
-    let old = webhook_dead_letters::table.filter(webhook_dead_letters::died_at.lt(before.as_millis()));
-    let rows = diesel::delete(old).execute(conn)?;
-    let surplus: Option<i64> = webhook_dead_letters::table
-        .order(webhook_dead_letters::number.desc())
-        .offset(DEAD_LETTERS_MAX)
-        .select(webhook_dead_letters::number)
-        .first(conn)
-        .optional()?;
-    let Some(last) = surplus else { return Ok(rows) };
-    let surplus = webhook_dead_letters::table.filter(webhook_dead_letters::number.le(last));
-    Ok(rows + diesel::delete(surplus).execute(conn)?)
 }

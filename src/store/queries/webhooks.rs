@@ -154,9 +154,9 @@ fn list_unreached(conn: &mut AnyConnection, ids: &[String]) -> QueryResult<Vec<U
 /// Events to list.
 #[derive(Debug, Clone, Default)]
 pub struct UntoldRange {
-    /// Of this webhook, or of all.
+    /// Webhook whose events are listed; `None`: those of all.
     pub webhook: Option<String>,
-    /// Of dead letters, those before this number.
+    /// Number before which dead letters are listed; `None`: from the newest on.
     pub before: Option<i64>,
 }
 
@@ -218,7 +218,7 @@ pub fn count_dead_letters(conn: &mut AnyConnection) -> QueryResult<Vec<(String, 
         .load(conn)
 }
 
-/// Events about one message that no webhook has got yet.
+/// Event about a message or a user that a webhook has not got yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untold {
     /// The webhook.
@@ -231,17 +231,18 @@ pub struct Untold {
     pub failure: Option<String>,
 }
 
-/// Returns the events about a message that wait or were given up.
-pub fn list_untold(conn: &mut AnyConnection, message: MessageId) -> QueryResult<Vec<Untold>> {
-    let id = message.to_string();
+/// Returns the events about a message or user, by its id, that wait or were given up: the oldest `limit` of each.
+pub fn list_untold(conn: &mut AnyConnection, id: &str, limit: i64) -> QueryResult<Vec<Untold>> {
     let waiting: Vec<(String, String, i64)> = webhook_events::table
-        .filter(webhook_events::subject.eq(&id))
+        .filter(webhook_events::subject.eq(id))
         .order(webhook_events::number)
+        .limit(limit)
         .select((webhook_events::webhook, webhook_events::event, webhook_events::queued_at))
         .load(conn)?;
     let dead: Vec<(String, String, i64, String)> = webhook_dead_letters::table
-        .filter(webhook_dead_letters::subject.eq(&id))
+        .filter(webhook_dead_letters::subject.eq(id))
         .order(webhook_dead_letters::number)
+        .limit(limit)
         .select((
             webhook_dead_letters::webhook,
             webhook_dead_letters::event,

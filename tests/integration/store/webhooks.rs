@@ -1,14 +1,18 @@
 //! Events for webhooks: written with the changes that they tell of.
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use parlance::config::WebhookEvent;
+use parlance::config::{Config, Secret, WebhookEvent};
+use parlance::feed::Feed;
 use parlance::model::{Message, Place, Timestamp};
 use parlance::store::{
     self, DeliveredUpTo, ListedEvent, Store, StoreOptions, StoredEvent, Subscribers, TestFault, UntoldRange, Write, Written,
 };
+use parlance::webhooks::Configured;
 
-use super::fixture::{Fixture, at, conversation_of, outcome, saying, user};
+use super::fixture::{Fixture, LIMIT, at, conversation_of, outcome, saying, user};
 
 on_both_databases!(
     every_change_that_took_effect_is_an_event,
@@ -19,6 +23,8 @@ on_both_databases!(
     a_deleted_user_leaves_groups,
     an_event_tells_of_things_as_they_are_now,
     dead_letters_are_replayed_behind_what_waits_or_forgotten,
+    of_too_many_that_wait_the_oldest_are_given_up_and_no_write_is_held_up,
+    what_waited_for_too_long_is_given_up,
     those_whom_a_message_has_not_reached_are_found_when_it_is_due,
 );
 
@@ -236,9 +242,9 @@ async fn dead_letters_are_replayed_behind_what_waits_or_forgotten(fixture: Fixtu
     assert_eq!(subjects, [said[2].id.to_string(), said[0].id.to_string()]);
     assert_eq!(now[1].id(), waiting[0].id(), "under its id");
 
-    fixture.done(Write::ForgetDeadLetters { before: Timestamp::from_millis(0) }).await;
+    fixture.done(Write::ForgetDeadLetters { before: Timestamp::from_millis(0), most: 1 }).await;
     assert_eq!(letters(&fixture).await.len(), 1);
-    fixture.done(Write::ForgetDeadLetters { before: Timestamp::from_millis(i64::MAX) }).await;
+    fixture.done(Write::ForgetDeadLetters { before: Timestamp::from_millis(i64::MAX), most: 1 }).await;
     assert_eq!(letters(&fixture).await.len(), 0);
 
     // Delivered ones are gone, and their numbers are not given again.
@@ -253,6 +259,61 @@ async fn dead_letters_are_replayed_behind_what_waits_or_forgotten(fixture: Fixtu
     assert_eq!((dead.len(), dead[0].subject == next[0].subject), (1, true));
     assert_eq!(fixture.done(Write::SkipWebhookEvents { numbers: vec![dead[0].number] }).await, Written::Pruned { rows: 1 });
     assert_eq!(letters(&fixture).await.len(), 0);
+}
+
+/// Returns a webhook that nobody answers: `keep` as `WEBHOOK_KEEP`, of at most `waiting_max` events.
+fn away(keep: Duration, waiting_max: usize) -> Configured {
+    let config = Config {
+        webhook_url: "http://127.0.0.1:9/".parse().unwrap(),
+        webhook_secret: Some(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+        webhook_events: "message.created".parse().unwrap(),
+        webhook_keep: keep,
+        ..Config::default()
+    };
+    Configured::new(&config).unwrap().with_waiting_max(waiting_max)
+}
+
+/// Opens the fixture's database anew with that webhook, sends so many messages, and waits until `dead` of their events
+/// are dead letters. Returns the messages.
+async fn give_up(fixture: &mut Fixture, webhook: Configured, messages: usize, dead: usize) -> Vec<String> {
+    fixture.options = StoreOptions { webhooks: webhook.subscribers(), ..fixture.options.clone() };
+    fixture.store = Store::open(fixture.options.clone()).await.unwrap();
+    let show = |event: &StoredEvent| event.id().to_string();
+    webhook.start(&fixture.store, show, &Feed::default(), &Arc::new(AtomicBool::new(false)));
+    let group = fixture.group(&["ann", "bob"]).await;
+    let mut said = Vec::new();
+    for number in 0..messages {
+        said.push(fixture.say("ann", &group, &number.to_string()).await.id.to_string());
+    }
+    let given_up = async {
+        while letters(fixture).await.len() < dead {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, given_up).await.expect("dead letters in time");
+    said
+}
+
+async fn of_too_many_that_wait_the_oldest_are_given_up_and_no_write_is_held_up(mut fixture: Fixture) {
+    let said = give_up(&mut fixture, away(Duration::from_secs(60), 3), 10, 7).await;
+    let subjects = |letters: Vec<ListedEvent>| letters.into_iter().map(|letter| letter.subject).rev().collect::<Vec<_>>();
+    assert_eq!(subjects(letters(&fixture).await), said[..7], "the oldest");
+    let waiting = events(&fixture, "default").await;
+    assert_eq!(waiting.into_iter().map(|event| event.subject).collect::<Vec<_>>(), said[7..]);
+
+    // Dead letters have a bound of their own.
+    let forget = Write::ForgetDeadLetters { before: Timestamp::from_millis(0), most: 2 };
+    assert_eq!(fixture.done(forget).await, Written::Pruned { rows: 5 });
+    assert_eq!(subjects(letters(&fixture).await), said[5..7], "the newest stay");
+}
+
+async fn what_waited_for_too_long_is_given_up(mut fixture: Fixture) {
+    let said = give_up(&mut fixture, away(Duration::from_secs(1), usize::MAX), 3, 3).await;
+    let dead = letters(&fixture).await;
+    assert_eq!(dead.iter().map(|letter| letter.subject.clone()).rev().collect::<Vec<_>>(), said);
+    assert!(events(&fixture, "default").await.is_empty());
+    let (died_at, failure) = dead[0].death.clone().unwrap();
+    assert!(died_at >= dead[0].queued_at.plus_millis(1_000) && !failure.contains("127.0.0.1"), "{failure}");
 }
 
 async fn those_whom_a_message_has_not_reached_are_found_when_it_is_due(fixture: Fixture) {

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import { Backend } from '../lib/backend.mjs';
 import { assertTime, people } from '../lib/chat.mjs';
 import { connect, open } from '../lib/client.mjs';
-import { useServer } from '../lib/server.mjs';
+import { Receiver } from '../lib/receiver.mjs';
+import { Server, useServer } from '../lib/server.mjs';
 import { EventStream } from '../lib/sse.mjs';
 import { newUser } from '../lib/token.mjs';
 
@@ -130,5 +132,37 @@ describe('the end of a stream of events', () => {
     assert.deepEqual(await holder.server.end(), { code: 0, signal: null });
     await stream.ended;
     client.close();
+  });
+});
+
+describe('the stream of events and an own server', () => {
+  it('tells what that refuses, and where it fails', async (test) => {
+    const [backend, receiver] = [await Backend.start(), await Receiver.start(test)];
+    test.after(() => backend.stop());
+    receiver.answer = () => 500;
+    const answers = { allow: {}, refuse: { refuse: { code: 'NOT_NICE', message: 'Be nice' } }, break: 'rubbish' };
+    backend.answer = ({ type, data }) => (type === 'event' ? 'rubbish' : answers[data.message.content]);
+    const settings = { ...backend.hook(), ...backend.forward(), ...receiver.settings('message.created'), WEBHOOK_KEEP: '1s' };
+    const server = await Server.start({ env: { API_KEYS: KEY, RATE_LIMIT_EVENTS: '0', ...settings } });
+    test.after(() => server.remove());
+    const stream = await EventStream.open(server, PATH, { 'x-api-key': KEY });
+    test.after(() => stream.close());
+    const [ann, bob] = await people(test, server, ['ann', 'bob']);
+    const send = (content) => ['send_direct_message', { recipientId: bob.user.id, content }];
+    const by = { user: ann.user.id, socket: ann.socket.id };
+    const next = async (what) => {
+      const { time, ...entry } = await stream.next((each) => each.what === what);
+      assertTime(time);
+      return entry;
+    };
+    await ann.refused('NOT_NICE', ...send('refuse'));
+    assert.deepEqual(await next('hook_refused'), { what: 'hook_refused', ...by, question: 'send', code: 'NOT_NICE', cause: 'Be nice' });
+    await ann.refused('HOOK_FAILED', ...send('break'));
+    assert.deepEqual(await next('hook_failed'), { what: 'hook_failed', ...by, question: 'send', cause: 'the answer is no JSON object' });
+    await ann.refused('FORWARD_FAILED', 'app:do');
+    assert.deepEqual(await next('forward_failed'), { what: 'forward_failed', ...by, event: 'app:do', cause: 'the answer is no JSON object' });
+    await ann.succeed(...send('allow'));
+    assert.deepEqual(await next('webhook_failed'), { what: 'webhook_failed', webhook: 'default', cause: 'the answer is 500', waiting: 1 });
+    assert.deepEqual(await next('webhook_gave_up'), { what: 'webhook_gave_up', webhook: 'default', events: 1 });
   });
 });

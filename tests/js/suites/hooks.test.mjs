@@ -213,6 +213,27 @@ for (const database of DATABASES) {
       assert.deepEqual([success, code], [false, 'FORBIDDEN']);
       assert.deepEqual((await contents(server, ann, group)), []);
     });
+
+    it('is asked in vain for one whose account is disabled by then, over HTTP, too', async (test) => {
+      const { server } = holder;
+      const [ann, bob] = await people(test, server, ['ann', 'bob']);
+      const direct = await makeDirect(server, ann, bob);
+      const [came, goOn] = [latch(), latch()];
+      holder.answer = async () => {
+        came.open();
+        await goOn.opened;
+        return {};
+      };
+      const post = server.api('POST', `/api/conversations/${direct}/messages`, { token: ann.user.token, body: { content: 'too late' } });
+      await within(LIMIT, 'the question', came.opened);
+      const admin = newUser('root', { role: 'admin' });
+      closeAfter(test, await connect(server, admin));
+      const disabled = await server.api('PATCH', `/api/admin/users/${ann.user.id}`, { token: admin.token, body: { disabled: true } });
+      assert.equal(disabled.status, 200, JSON.stringify(disabled.body));
+      goOn.open();
+      assertHttpError(await post, 401, 'ACCOUNT_DISABLED');
+      assert.deepEqual(await contents(server, bob, direct), []);
+    });
   });
 
   describe(`a broken hook on ${database}`, () => {
@@ -313,9 +334,11 @@ describe('hooks and those who come', () => {
 
   it('refuse by failing, and are shown no cookie of a foreign page', async () => {
     const { server, backend } = holder;
-    holder.answer = () => 'rubbish';
-    const error = await refusal(server, cookie('session=good'));
-    assert.deepEqual([error.data.code, error.data.status], ['HOOK_FAILED', 503]);
+    for (const answer of ['rubbish', { user: { id: 'ann', role: 'boss' } }]) {
+      holder.answer = () => answer;
+      const error = await refusal(server, cookie('session=good'));
+      assert.deepEqual([error.data.code, error.data.status], ['HOOK_FAILED', 503], JSON.stringify(answer));
+    }
     assert.match(backend.asked.at(-1).data.headers.cookie, /session=good/);
   });
 });
@@ -336,6 +359,28 @@ describe('a hook whose failures allow', () => {
       assert.equal(answer.code, code, JSON.stringify(answer));
       assert.equal(backend.asked.length, 0);
     }
+  });
+
+  it('leaves places to others, whatever one user sends', async (test) => {
+    const backend = await Backend.start();
+    test.after(() => backend.stop());
+    const server = await Server.start({ env: { ...backend.hook(), RATE_LIMIT_EVENTS: '0', HOOK_CONCURRENCY: '4', HOOK_TIMEOUT: '20s' } });
+    test.after(() => server.remove());
+    const [busy, ann] = await people(test, server, ['busy', 'ann']);
+    const direct = await makeDirect(server, busy, ann);
+    const goOn = latch();
+    backend.answer = async ({ data }) => {
+      if (data.user.id === busy.user.id) await goOn.opened;
+      return {};
+    };
+    const post = (content) => server.api('POST', `/api/conversations/${direct}/messages`, { token: busy.user.token, body: { content } });
+    const posts = Array.from({ length: 8 }, (_, number) => post(`${number}`));
+    const waiting = async () => /^parlance_hook_waiting_questions 7$/m.test(await (await fetch(`${server.url}/metrics`)).text());
+    await within(LIMIT, 'seven that wait', (async () => { while (!(await waiting())); })());
+    assert.equal(backend.asked.length, 1, 'a quarter of the places');
+    await ann.succeed('send_direct_message', { recipientId: busy.user.id, content: 'not held up' });
+    goOn.open();
+    for (const { status } of await Promise.all(posts)) assert.ok(status < 300, `${status}`);
   });
 
   it('asks HOOK_CONCURRENCY questions at a time; the others wait in order', async (test) => {

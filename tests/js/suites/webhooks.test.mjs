@@ -185,11 +185,25 @@ for (const database of DATABASES) {
       assert.match(metrics, /^parlance_webhook_waiting_events\{webhook="default"\} 3$/m);
       const listed = run(server, 'webhooks', 'list');
       assert.match(listed.stdout, /default .*3 wait/, listed.stderr);
+      const skipped = run(server, 'webhooks', 'skip', 'default');
+      assert.equal(skipped.stdout, 'skipped 0 dead letters of default; 3 events still wait for it, and can be skipped by number\n', skipped.stderr);
+      assert.match(run(server, 'webhooks', 'skip', 'nobody').stderr, /Webhook not found/);
 
       const back = await Receiver.start(test, { port });
       run(server, 'webhooks', 'replay', 'default');
       assert.deepEqual((await back.holds(3)).map(({ data }) => data.messageId), ids);
       await state(server, ({ waiting: left, failure }) => left === 0 && failure === null, 'all is delivered');
+    });
+
+    it('are explained of who comes and goes', async (test) => {
+      const receiver = await Receiver.start(test);
+      const server = await start(test, database, receiver.settings('user.connected'));
+      receiver.answer = () => 503;
+      const [alice] = await people(test, server, ['alice']);
+      await state(server, ({ waiting, failure }) => waiting === 1 && failure !== null, 'a failure');
+      const { body } = await server.api('GET', `/api/admin/explain/user/${alice.user.id}`, { headers: { 'x-api-key': KEY } });
+      const fact = body.explanation.facts.find(({ code }) => code === 'WEBHOOK_WAITS');
+      assert.match(fact?.text ?? '', /^The webhook default waits to be told of the user \(user\.connected\): .*503\.$/, JSON.stringify(body));
     });
 
     it('keep what could not be delivered as dead letters, which are replayed or skipped', async (test) => {
@@ -208,7 +222,7 @@ for (const database of DATABASES) {
       assert.deepEqual([skipped.status, skipped.stdout], [0, 'skipped 1 event\n'], skipped.stderr);
       receiver.answer = () => 204;
       const replayed = run(server, 'webhooks', 'replay', 'default');
-      assert.deepEqual([replayed.status, replayed.stdout], [0, 'replayed 2 events\n'], replayed.stderr);
+      assert.deepEqual([replayed.status, replayed.stdout], [0, 'replayed 2 dead letters of default\n'], replayed.stderr);
       const again = await receiver.holds(2);
       assert.deepEqual(again.map(({ data }) => data.messageId), [second, third]);
       const ids = (message) => new Set(receiver.requests.filter(({ event }) => event.data.messageId === message).map(({ event }) => event.id));
