@@ -4,13 +4,13 @@ mod changed_accounts;
 mod dialect_files;
 mod error;
 mod figures;
-mod files;
 mod guests;
 mod issuer_keys;
 mod options;
 mod retention;
 mod signals;
 mod supervisor;
+mod sweep;
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -116,8 +116,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
 /// A running server.
 pub struct Running {
-    /// Task that removes files.
-    files: JoinHandle<()>,
+    /// Task that removes what was deleted.
+    sweeps: JoinHandle<()>,
     stopper: transport::Stopper,
     addresses: Vec<SocketAddr>,
     chat: Addr<ChatServer>,
@@ -309,10 +309,10 @@ pub async fn start(config: Config) -> Result<(Running, JoinHandle<io::Result<()>
     retention::begin(&config, store.clone(), chat.clone(), draining.clone());
     let (demo_store, demo_chat, offers_demo, web_chat) = (store.clone(), Chat::new(&chat), config.offers_demo(), config.web_chat);
     actix::spawn(async move { web::end_old_demo(&demo_store, &demo_chat, offers_demo, web_chat).await });
-    let files = files::begin(config.data_dir.join("uploads"), store.clone(), chat.clone());
+    let sweeps = sweep::begin(config.data_dir.join("uploads"), store.clone(), chat.clone());
     let shutdown_timeout = config.shutdown_timeout;
     let running = Running {
-        files,
+        sweeps,
         stopper,
         addresses,
         chat,
@@ -352,8 +352,8 @@ impl Running {
     /// themselves. Takes at most `SHUTDOWN_TIMEOUT`.
     pub async fn stop(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        // The remaining files are noted in the database, and removed after the next start.
-        self.files.abort();
+        // What remains is noted in the database, and removed after the next start.
+        self.sweeps.abort();
         let begun = Instant::now();
         let finished = async {
             self.stopper.stop_accepting().await;

@@ -77,7 +77,7 @@ pub use self::queries::webhooks::{
     load_webhook_events, make_due_checks,
 };
 pub use self::queue::{Committed, Done};
-pub use self::retention::{prune_messages, prune_notifications, release_orphans};
+pub use self::retention::{prune_deleted, prune_messages, prune_notifications, release_orphans};
 pub use self::stats::StoreStats;
 pub use self::subscribers::Subscribers;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};

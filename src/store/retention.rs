@@ -13,7 +13,7 @@ use super::failure::StoreError;
 use super::handle::Store;
 use super::queries::files::list_orphans;
 use super::rows::user_id;
-use super::schema::{conversations, messages, notifications, rooms, users};
+use super::schema::{conversations, deleted_places, messages, notifications, rooms, users};
 use super::write::{Write, Written};
 use crate::model::{Timestamp, UserId};
 
@@ -62,6 +62,17 @@ pub async fn prune_notifications(store: &Store, before: Timestamp) -> Result<usi
         let Some(last) = last else { return Ok(deleted) };
         after = last;
     }
+}
+
+/// Deletes some messages of a deleted conversation. Returns whether there may be more, of this one or another.
+///
+/// # Errors
+/// Same as [`prune_messages`].
+pub async fn prune_deleted(store: &Store) -> Result<bool, StoreError> {
+    let place = store.read_after_writes(|conn| deleted_places::table.select(deleted_places::place).first(conn).optional());
+    let Some(place) = place.await? else { return Ok(false) };
+    store.write(Write::PruneDeleted { place, limit: STEP_ROWS }).await?;
+    Ok(true)
 }
 
 /// Notes for removal the uploads made before a time that no message, user or group refers to. Returns their number.

@@ -144,6 +144,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    deleted_places (place) {
+        place -> Text,
+    }
+}
+
+diesel::table! {
     listings (id) {
         id -> Text,
         title -> Text,
@@ -262,6 +268,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     boots,
     conversation_names,
     conversations,
+    deleted_places,
     file_names,
     imports,
     listings,

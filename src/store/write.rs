@@ -215,6 +215,8 @@ pub enum Write {
     /// Deletes the oldest messages of a conversation or room written before `before`, with their receipts; at most
     /// `limit`. Result: [`Written::Pruned`].
     PruneMessages { place: String, before: Timestamp, limit: i64 },
+    /// Deletes messages of a deleted conversation, at most `limit`. Result: [`Written::Pruned`].
+    PruneDeleted { place: String, limit: i64 },
     /// Deletes the oldest notifications of a user last renewed before `before`; at most `limit`. Result:
     /// [`Written::Pruned`].
     PruneNotifications { user: UserId, before: Timestamp, limit: i64 },
@@ -283,6 +285,7 @@ impl Write {
                 | Self::ChangeAccount(_)
                 | Self::DeleteUser { .. }
                 | Self::PruneMessages { .. }
+                | Self::PruneDeleted { .. }
                 | Self::ReleaseFiles { .. }
         )
     }

@@ -34,6 +34,7 @@ pub(in crate::store) fn apply(conn: &mut AnyConnection, writes: &[Write], wanted
             | Write::DeleteConversation { .. }
             | Write::DeleteUser { .. }
             | Write::PruneMessages { .. }
+            | Write::PruneDeleted { .. }
             | Write::DropFiles { .. } => {
                 // These depend on the messages that the conversation or the file has by now.
                 std::mem::take(&mut run).store(conn, wanted, &mut events)?;
@@ -158,6 +159,7 @@ fn apply_one(conn: &mut AnyConnection, write: &Write) -> QueryResult<Outcome> {
         Write::NotificationsRead { user, ids, read_at } => notifications::mark_read(conn, user, ids.as_deref(), *read_at)?,
         Write::SetListingTitle { listing, title, updated_at } => listings::set_title(conn, listing, title, *updated_at)?,
         Write::Upload { file, owner, uploaded_at } => users::insert_upload(conn, file, owner, *uploaded_at)?,
+        Write::PruneDeleted { place, limit } => return retention::prune_deleted(conn, place, *limit),
         Write::PruneMessages { place, before, limit } => return retention::prune_messages(conn, place, *before, *limit),
         Write::PruneNotifications { user, before, limit } => return retention::prune_notifications(conn, user, *before, *limit),
         Write::ReleaseFiles { urls } => file_names::release(conn, urls)?,

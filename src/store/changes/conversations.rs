@@ -7,7 +7,7 @@ use super::{file_names, withdrawal};
 use crate::model::{Conversation, ConversationId, ConversationKind, Timestamp, UserId};
 use crate::store::connection::AnyConnection;
 use crate::store::file_names::picture_of_conversation;
-use crate::store::schema::{boots, conversation_names, conversations, message_reads, messages, participants};
+use crate::store::schema::{boots, conversation_names, conversations, deleted_places, participants};
 use crate::store::write::direct_key;
 
 /// Stores a conversation; an existing one (of a retried batch) is left as it is.
@@ -128,19 +128,16 @@ pub(super) fn remove_participant(
     touch(conn, &id, left_at)
 }
 
-/// Deletes a conversation with its messages, members, notifications and references to files. Its positions are not
-/// reused.
+/// Deletes a conversation with its members and notifications. Its messages can be found by nobody from then on, and are
+/// noted for deletion: their number must not keep others waiting. Its positions are not reused.
 pub(super) fn delete(conn: &mut AnyConnection, id: ConversationId) -> QueryResult<()> {
     file_names::rename(conn, &picture_of_conversation(id), &[])?;
     let id = id.to_string();
-    file_names::forget_place(conn, &id)?;
     let last_position = conversations::table.find(&id).select(conversations::last_position).first::<i64>(conn).optional()?;
     let Some(last_position) = last_position else { return Ok(()) };
     give_up(conn, last_position)?;
     withdrawal::forget_conversation(conn, &id)?;
-    let of_it = messages::table.filter(messages::place.eq(&id));
-    diesel::delete(message_reads::table.filter(message_reads::message.eq_any(of_it.select(messages::id)))).execute(conn)?;
-    diesel::delete(of_it).execute(conn)?;
+    diesel::insert_into(deleted_places::table).values(deleted_places::place.eq(&id)).execute(conn)?;
     diesel::delete(conversation_names::table.filter(conversation_names::conversation.eq(&id))).execute(conn)?;
     diesel::delete(participants::table.filter(participants::conversation.eq(&id))).execute(conn)?;
     diesel::delete(conversations::table.find(&id)).execute(conn)?;

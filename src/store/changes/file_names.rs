@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, Text};
 use super::outcome::Outcome;
 use crate::store::connection::AnyConnection;
 use crate::store::file_names::{FileName, uploads_in};
-use crate::store::schema::{file_names, messages, unnamed_files, uploads};
+use crate::store::schema::{file_names, unnamed_files, uploads};
 use crate::store::write::Written;
 
 /// Maximum number of rows in one statement.
@@ -67,19 +67,6 @@ pub(super) fn forget(conn: &mut AnyConnection, namers: &[String]) -> QueryResult
         release(conn, &urls)?;
     }
     Ok(())
-}
-
-/// Removes the references of a conversation's messages. To be called before they are deleted.
-pub(super) fn forget_place(conn: &mut AnyConnection, place: &str) -> QueryResult<()> {
-    diesel::sql_query(
-        "INSERT INTO unnamed_files (url) SELECT DISTINCT uploads.url FROM messages \
-         JOIN file_names ON file_names.namer = messages.id JOIN uploads ON uploads.url = file_names.url \
-         WHERE messages.place = $1 ON CONFLICT (url) DO NOTHING",
-    )
-    .bind::<Text, _>(place)
-    .execute(conn)?;
-    let of_it = messages::table.filter(messages::place.eq(place)).select(messages::id);
-    diesel::delete(file_names::table.filter(file_names::namer.eq_any(of_it))).execute(conn).map(drop)
 }
 
 /// Notes the unreferenced uploads of a user for removal.

@@ -6,7 +6,7 @@ use super::unread::{self, Pruned};
 use super::{file_names, withdrawal};
 use crate::model::{Timestamp, UserId};
 use crate::store::connection::AnyConnection;
-use crate::store::schema::{message_reads, messages, notifications};
+use crate::store::schema::{deleted_places, message_reads, messages, notifications};
 use crate::store::write::Written;
 
 /// Deletes the oldest `limit` messages of a conversation or room written before `before`, with their receipts and
@@ -30,10 +30,26 @@ pub(super) fn prune_messages(conn: &mut AnyConnection, place: &str, before: Time
         }
     }
     unread::note_pruning(conn, place, &pruned)?;
-    file_names::forget(conn, &ids)?;
-    diesel::delete(message_reads::table.filter(message_reads::message.eq_any(&ids))).execute(conn)?;
-    let rows = diesel::delete(messages::table.filter(messages::id.eq_any(&ids))).execute(conn)?;
+    let rows = delete_messages(conn, &ids)?;
     Ok(Ok(Written::Pruned { rows }))
+}
+
+/// Deletes `limit` messages of a deleted conversation, with their receipts and references to files; with the last one,
+/// the note that they are to be deleted.
+pub(super) fn prune_deleted(conn: &mut AnyConnection, place: &str, limit: i64) -> QueryResult<Outcome> {
+    let ids: Vec<String> =
+        messages::table.filter(messages::place.eq(place)).order(messages::seq).limit(limit).select(messages::id).load(conn)?;
+    let rows = delete_messages(conn, &ids)?;
+    if i64::try_from(rows).is_ok_and(|rows| rows < limit) {
+        diesel::delete(deleted_places::table.find(place)).execute(conn)?;
+    }
+    Ok(Ok(Written::Pruned { rows }))
+}
+
+fn delete_messages(conn: &mut AnyConnection, ids: &[String]) -> QueryResult<usize> {
+    file_names::forget(conn, ids)?;
+    diesel::delete(message_reads::table.filter(message_reads::message.eq_any(ids))).execute(conn)?;
+    diesel::delete(messages::table.filter(messages::id.eq_any(ids))).execute(conn)
 }
 
 /// Deletes the oldest `limit` notifications of a user last renewed before `before`.

@@ -9,8 +9,8 @@ use super::lines::row_line;
 use crate::store::connection::AnyConnection;
 use crate::store::file_names::{FileName, uploads_in};
 use crate::store::schema::{
-    audit_log, boots, conversation_names, conversations, listings, logins, message_reads, messages, notifications, participants,
-    revoked_tokens, rooms, uploads, users,
+    audit_log, boots, conversation_names, conversations, deleted_places, listings, logins, message_reads, messages,
+    notifications, participants, revoked_tokens, rooms, uploads, users,
 };
 
 /// Table of the servers' starts; every start adds a row.
@@ -150,6 +150,11 @@ tables! {
     { deleted_at: i64, listing_id: String, client_message_id: String, file: String, attachments: String, chat: String,
       changed_position: i64, truncated: bool }
     { request_hash, sent_by }
+
+    deleted_places DeletedPlaces (place)
+    { place: String }
+    {}
+    {}
 
     message_reads MessageReads (message, user_id)
     { message: String, user_id: String, read_at: i64 }
