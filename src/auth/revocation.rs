@@ -1,5 +1,5 @@
 //! Revoked logins and tokens.
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::token::Claims;
 use crate::model::Timestamp;

@@ -16,6 +16,8 @@ mod ports;
 mod query;
 mod server;
 mod state;
+#[cfg(feature = "internals")]
+mod stepped;
 
 pub use self::ports::{
     AccountsChanged, Administer, Admission, Ask, AskHook, AskUpload, Authenticate, AuthenticateError, Broadcast, BrokerStats,
@@ -30,3 +32,5 @@ pub use self::ports::{
     TitleListing, ToWorker, Trace, TraceMessage, TraceOf, Turn, Upgraded, UserPresence, WORDED, WatchSockets, Watermark,
 };
 pub use self::server::ChatServer;
+#[cfg(feature = "internals")]
+pub use self::stepped::{Answered, CalledBack, Job, Reading, SteppedBroker, ToBroker};

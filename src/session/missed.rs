@@ -1,7 +1,7 @@
 //! Presence and typing events dropped for a slow reader: the latest state is sent once its outbox is empty.
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::chat::{Event, PresenceChange};
 use crate::model::{ChosenStatus, ConversationId, Profile, UserId};

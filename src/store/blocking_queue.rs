@@ -31,6 +31,18 @@ impl<T> BlockingQueue<T> {
         if state.is_closed { None } else { state.waiting.pop_front() }
     }
 
+    /// Returns the next item, if there is one.
+    #[cfg(feature = "internals")]
+    pub(super) fn take(&self) -> Option<T> {
+        self.lock().waiting.pop_front()
+    }
+
+    /// Returns the number of items.
+    #[cfg(feature = "internals")]
+    pub(super) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Ends the waiting of all threads.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;

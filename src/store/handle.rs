@@ -1,14 +1,14 @@
 //! The handle of the store.
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::SyncArbiter;
 use diesel::QueryResult;
 use diesel::prelude::*;
 use log::{error, info};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::{AnyConnection, Purpose};
 use super::database_file::DatabaseFile;
@@ -20,7 +20,9 @@ use super::reader::{Questions, Reader};
 use super::stats::{Counters, StoreStats};
 use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
+use super::workers::{Threads, Workers};
 use super::write::{Write, Written};
+use crate::clock::Clock;
 use crate::meter::Counted;
 
 /// Time limit of a read.
@@ -61,6 +63,7 @@ struct Inner {
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     questions: Arc<Questions>,
+    clock: Clock,
     free_readers: Arc<Semaphore>,
     /// Permits for searches, fewer than readers.
     searches: Semaphore,
@@ -124,7 +127,7 @@ impl Store {
         let StoreOptions { url, pool_size, retry_for, queue, webhooks: wanted } = options;
         let file = file.map(Arc::new);
         let pool_size = pool_size.max(1);
-        let queue = Arc::new(Queue::new(queue, retry_for));
+        let queue = Arc::new(Queue::new(queue, retry_for, Clock::Machine));
         let counters = Arc::new(Counters::default());
         let deaths = Arc::new(AtomicU64::new(0));
         let unnamed = Arc::new(Notify::new());
@@ -137,7 +140,7 @@ impl Store {
             let (url, file, unnamed, wanted, webhooks) = writer.clone();
             let (queue, counters, deaths) = shared.clone();
             let connection = conn.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let opening = Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks };
+            let opening = Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks, clock: Clock::Machine };
             Persister::new(opening, queue, counters, deaths)
         });
         persister.do_send(Serve);
@@ -145,7 +148,7 @@ impl Store {
         let reader = (questions.clone(), url, deaths, counters.clone(), file.clone());
         let readers = SyncArbiter::start(pool_size, move || {
             let (questions, url, deaths, counters, file) = reader.clone();
-            Reader::new(questions, url, deaths, counters, file)
+            Reader::new(questions, url, deaths, counters, file, Clock::Machine)
         });
         // One for each: whoever has taken one takes no other.
         (0..pool_size).for_each(|_| readers.do_send(Serve));
@@ -160,12 +163,38 @@ impl Store {
             queue,
             counters,
             questions,
+            clock: Clock::Machine,
             free_readers: Arc::new(Semaphore::new(pool_size)),
             searches: Semaphore::new((pool_size / READERS_OF_A_SEARCH).max(1)),
             reads_in_flight: AtomicUsize::new(0),
             unnamed,
             webhooks,
         }))
+    }
+
+    /// Makes the handle of a store whose owner does the work.
+    #[cfg(feature = "internals")]
+    pub(super) fn stepped(noted: Noted, queue: Arc<Queue>, questions: Arc<Questions>, clock: Clock) -> Self {
+        let Noted { epoch, last_position, starts } = noted;
+        Self(Arc::new(Inner {
+            epoch,
+            last_position,
+            starts,
+            queue,
+            counters: Arc::default(),
+            questions,
+            clock,
+            free_readers: Arc::new(Semaphore::new(2)),
+            searches: Semaphore::new(1),
+            reads_in_flight: AtomicUsize::new(0),
+            unnamed: Arc::new(Notify::new()),
+            webhooks: watch::Sender::new(()),
+        }))
+    }
+
+    /// Returns the store's clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// Returns the number of this start, higher than all before.
@@ -185,7 +214,7 @@ impl Store {
 
     /// Sets the recipient of the outcomes of tagged writes.
     pub fn report_to(&self, recipient: Counted<Committed>) {
-        self.0.queue.report_to(recipient);
+        self.0.queue.report_to(Box::new(move |committed| recipient.do_send(committed)));
     }
 
     /// Admits a write without waiting.
@@ -234,7 +263,7 @@ impl Store {
         &self,
         query: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        timeout(READ_TIMEOUT, self.ask(query)).await.unwrap_or(Err(StoreError::Unavailable))
+        self.0.clock.limit(READ_TIMEOUT, self.ask(query)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Runs a query that may look at many rows. A few run at once, and the others wait for them.
@@ -249,7 +278,7 @@ impl Store {
             let _turn = self.0.searches.acquire().await.map_err(|_| StoreError::Unavailable)?;
             self.ask(query).await
         };
-        timeout(READ_TIMEOUT, in_turn).await.unwrap_or(Err(StoreError::Unavailable))
+        self.0.clock.limit(READ_TIMEOUT, in_turn).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Runs a query that sees all writes admitted before.
@@ -267,7 +296,7 @@ impl Store {
             }
             self.ask(query).await
         };
-        timeout(READ_TIMEOUT, behind_writes).await.unwrap_or(Err(StoreError::Unavailable))
+        self.0.clock.limit(READ_TIMEOUT, behind_writes).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Checks that the store can serve.
@@ -320,7 +349,7 @@ impl Store {
         if self.0.queue.is_lost() {
             return Err(StoreError::Unavailable);
         }
-        let (begun, in_flight) = (Instant::now(), InFlight::begin(&self.0)?);
+        let (begun, in_flight) = (self.0.clock.now(), InFlight::begin(&self.0)?);
         self.0.counters.reads.fetch_add(1, Ordering::Relaxed);
         let reader = self.0.free_readers.clone().acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
         let (answer, outcome) = oneshot::channel();
@@ -333,7 +362,7 @@ impl Store {
         }));
         let found = outcome.await.unwrap_or(Err(StoreError::Internal));
         drop(in_flight);
-        self.0.counters.read_times.note_time(begun.elapsed());
+        self.0.counters.read_times.note_time(self.0.clock.since(begun));
         found
     }
 }

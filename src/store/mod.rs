@@ -14,6 +14,8 @@ mod connection;
 mod data_export;
 mod database_file;
 mod failure;
+#[cfg(feature = "internals")]
+mod fault;
 mod file_names;
 mod handle;
 mod inspect;
@@ -31,6 +33,8 @@ mod retry;
 mod rows;
 mod schema;
 mod stats;
+#[cfg(feature = "internals")]
+mod stepped;
 mod subscribers;
 mod transfer;
 mod url;
@@ -43,6 +47,8 @@ pub use self::backup::{BackupError, back_up};
 pub use self::connection::AnyConnection;
 pub use self::data_export::{PersonalError, export_personal};
 pub use self::failure::{MaintenanceError, OpenError, StoreError};
+#[cfg(feature = "internals")]
+pub use self::fault::Fault;
 pub use self::handle::{Store, StoreOptions};
 pub use self::inspect::{DatabaseState, connect_to_look, look_at};
 pub use self::lock::Claim;
@@ -79,6 +85,8 @@ pub use self::queries::webhooks::{
 pub use self::queue::{Committed, Done};
 pub use self::retention::{prune_deleted, prune_messages, prune_notifications, release_orphans};
 pub use self::stats::StoreStats;
+#[cfg(feature = "internals")]
+pub use self::stepped::{NextWrite, SteppedStore};
 pub use self::subscribers::Subscribers;
 pub use self::transfer::{Import, Step, Sum, Sums, TransferError, compare, export, import};
 pub use self::url::DatabaseUrl;

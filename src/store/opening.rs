@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use diesel::dsl::max;
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::changes;
 use super::connection::{AnyConnection, Purpose, connect, connect_or_create, in_transaction};
@@ -75,7 +76,7 @@ fn attempt(url: &DatabaseUrl, webhooks: &Subscribers) -> Result<Opened, OpenErro
     migrate_or_say(&mut conn)?;
     must_be_whole(&mut conn)?;
     while in_transaction(&mut conn, |conn| changes::users::key_names(conn, KEYED_AT_ONCE)).map_err(in_words)? > 0 {}
-    let noted = in_transaction(&mut conn, |conn| note_start(conn, webhooks)).map_err(in_words)?;
+    let noted = in_transaction(&mut conn, |conn| note_start(conn, webhooks, Timestamp::now(), Uuid::now_v7)).map_err(in_words)?;
     pin_beside(file.as_ref())?;
     Ok(Opened { conn, file, noted })
 }
@@ -132,7 +133,12 @@ fn in_words(error: diesel::result::Error) -> OpenError {
 }
 
 /// Records a start. Positions continue after the highest one ever assigned, even if its message was deleted.
-fn note_start(conn: &mut AnyConnection, webhooks: &Subscribers) -> QueryResult<Noted> {
+pub(super) fn note_start(
+    conn: &mut AnyConnection,
+    webhooks: &Subscribers,
+    now: Timestamp,
+    new_id: impl FnMut() -> Uuid,
+) -> QueryResult<Noted> {
     let known: [Option<i64>; 5] = [
         boots::table.select(max(boots::last_position)).first(conn)?,
         boots::table.select(max(boots::given_up_to)).first(conn)?,
@@ -142,15 +148,15 @@ fn note_start(conn: &mut AnyConnection, webhooks: &Subscribers) -> QueryResult<N
     ];
     let last_position = known.into_iter().flatten().max().unwrap_or_default();
     changes::dead_letters::bury_unwanted(conn, webhooks)?;
-    changes::webhooks::insert_lost(conn, webhooks, Timestamp::now())?;
+    changes::webhooks::insert_lost(conn, webhooks, now)?;
     // Must come before the present start has a row.
     changes::presence::settle_those_of_before(conn)?;
     let last_boot: Option<i64> = boots::table.select(max(boots::id)).first(conn)?;
-    let (epoch, now) = (last_boot.unwrap_or_default() + 1, Timestamp::now().as_millis());
+    let (epoch, now) = (last_boot.unwrap_or_default() + 1, now.as_millis());
     diesel::insert_into(boots::table)
         .values((boots::id.eq(epoch), boots::started_at.eq(now), boots::last_position.eq(last_position)))
         .execute(conn)?;
-    let owed = list_owed(conn)?;
+    let owed = list_owed(conn, new_id)?;
     changes::notifications::store(conn, &owed)?;
     // This start reads all accounts afresh.
     diesel::delete(account_changes::table).execute(conn)?;

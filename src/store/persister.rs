@@ -18,13 +18,16 @@ use super::changes::{self, Outcome};
 use super::connection::{AnyConnection, Purpose, connect, free_pages, in_transaction};
 use super::database_file::{DatabaseFile, REPLACED};
 use super::failure::{StoreError, is_absence, is_constraint, panic_text, refusal};
+#[cfg(feature = "internals")]
+use super::fault::Fault;
 use super::other_writers::end_other_writers;
-use super::queue::{Queue, Serve, Work};
+use super::queue::{Queue, Serve, Wake, Work};
 use super::schema::boots;
 use super::stats::Counters;
 use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
 use super::write::Write;
+use crate::clock::Clock;
 
 /// Maximum number of writes in one transaction.
 const BATCH_MAX: usize = 1_000;
@@ -52,7 +55,7 @@ pub(super) struct Persister {
     counters: Arc<Counters>,
     /// Increased when the connection turns out to be dead: readers then test theirs.
     deaths: Arc<AtomicU64>,
-    connection: Option<AnyConnection>,
+    pub(super) connection: Option<AnyConnection>,
     /// Set for SQLite.
     file: Option<Arc<DatabaseFile>>,
     /// Notified when a file may have lost its last reference.
@@ -61,6 +64,10 @@ pub(super) struct Persister {
     wanted: Arc<Subscribers>,
     /// Notified when events for webhooks were stored.
     webhooks: watch::Sender<()>,
+    clock: Clock,
+    task: Task,
+    #[cfg(feature = "internals")]
+    pub(super) fault: Option<Fault>,
 }
 
 /// State to start with.
@@ -75,6 +82,52 @@ pub(super) struct Opening {
     pub wanted: Arc<Subscribers>,
     /// Notified when events for webhooks were stored.
     pub webhooks: watch::Sender<()>,
+    pub clock: Clock,
+}
+
+/// Work that the writer is in the middle of.
+#[derive(Default)]
+enum Task {
+    #[default]
+    None,
+    Batch(Box<Batch>),
+    /// Everything was given up; `pause` is the time since it last looked.
+    Away {
+        pause: Duration,
+    },
+}
+
+/// Writes that were taken from the queue together.
+struct Batch {
+    writes: Vec<Write>,
+    outcomes: Vec<Outcome>,
+    /// Parts yet to be stored. The list is a stack: the last one is tried next.
+    parts: Vec<Range<usize>>,
+    /// Time to wait if the database is unreachable.
+    pause: Duration,
+    has_paused: bool,
+    begun: Instant,
+}
+
+impl Batch {
+    fn new(writes: Vec<Write>, begun: Instant) -> Self {
+        let all = 0..writes.len();
+        let (outcomes, parts) = (Vec::with_capacity(writes.len()), std::iter::once(all).collect());
+        Self { writes, outcomes, parts, pause: FIRST_PAUSE, has_paused: false, begun }
+    }
+}
+
+/// Time of the writer's next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Now.
+    GoOn,
+    /// After this time.
+    Pause(Duration),
+    /// Once so many writes wait, or after this time.
+    Await { count: usize, within: Duration },
+    /// When a write waits.
+    Sleep,
 }
 
 /// Outcome of an attempt to store some writes.
@@ -92,64 +145,148 @@ enum Attempt {
 
 impl Persister {
     pub(super) fn new(opening: Opening, queue: Arc<Queue>, counters: Arc<Counters>, deaths: Arc<AtomicU64>) -> Self {
-        let Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks } = opening;
-        Self { url, epoch, purpose, queue, counters, deaths, connection, file, unnamed, wanted, webhooks }
+        let Opening { url, epoch, purpose, connection, file, unnamed, wanted, webhooks, clock } = opening;
+        Self {
+            url,
+            epoch,
+            purpose,
+            queue,
+            counters,
+            deaths,
+            connection,
+            file,
+            unnamed,
+            wanted,
+            webhooks,
+            clock,
+            task: Task::None,
+            #[cfg(feature = "internals")]
+            fault: None,
+        }
     }
 
-    /// Stores a batch, retrying while the database is unreachable. If a write is at fault, the batch is split in halves
-    /// until the faulty ones stand alone.
-    fn store(&mut self, writes: &[Write]) {
-        let mut outcomes = Vec::with_capacity(writes.len());
-        let mut pause = FIRST_PAUSE;
-        // The list is a stack: the last part is tried next.
-        let mut parts: Vec<Range<usize>> = std::iter::once(0..writes.len()).collect();
-        while let Some(part) = parts.pop() {
-            match self.attempt(writes.get(part.clone()).unwrap_or_default()) {
-                Attempt::Stored(stored) => {
-                    self.note_success();
-                    pause = FIRST_PAUSE;
-                    outcomes.extend(stored);
-                    let writes = writes.get(part).unwrap_or_default();
-                    if writes.iter().any(Write::may_unname_files) {
-                        self.unnamed.notify_one();
-                    }
-                    if writes.iter().any(|write| write.is_event(&self.wanted)) {
-                        self.webhooks.send_replace(());
-                    }
-                }
-                Attempt::Away(cause) => {
-                    self.note_failure(&cause);
-                    // Everything may be given up before the pause or during it.
-                    if self.queue.is_given_up() || self.queue.pause(pause) || self.queue.is_given_up() {
-                        break;
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    parts.push(part);
-                }
-                Attempt::GivenUp => break,
-                Attempt::Lost => {
-                    close_for_good(&self.queue);
-                    break;
-                }
-                Attempt::AtFault(answer, cause) if part.len() <= 1 => {
-                    self.counters.refused.fetch_add(1, Ordering::Relaxed);
-                    error!(kind = kind_of(writes.get(part.start)), cause; "write refused");
-                    outcomes.push(Err(answer));
-                }
-                Attempt::AtFault(..) => {
-                    // The error does not tell which write is at fault. Halving finds it in few transactions, and keeps
-                    // the order.
-                    let middle = part.start + part.len() / 2;
-                    parts.push(middle..part.end);
-                    parts.push(part.start..middle);
-                }
+    /// Does the next piece of work: an attempt to store a part of a batch, or, after everything was given up, to write at all.
+    pub(super) fn step(&mut self) -> Next {
+        match std::mem::take(&mut self.task) {
+            Task::None => self.begin(),
+            Task::Batch(batch) => self.go_on(*batch),
+            Task::Away { pause } => self.look_again(pause),
+        }
+    }
+
+    fn begin(&mut self) -> Next {
+        let begun = self.clock.now();
+        match self.queue.take(BATCH_MAX) {
+            None => Next::Sleep,
+            Some(Work::Batch(writes, waited)) => {
+                self.counters.queue_waits.note_time(waited);
+                self.go_on(Batch::new(writes, begun))
+            }
+            Some(Work::Question(question)) => {
+                question(self.connected());
+                self.counters.persister.note("question", begun);
+                Next::GoOn
             }
         }
+    }
+
+    /// Stores a part of a batch. If a write is at fault, the part is split in halves until the faulty ones stand alone.
+    fn go_on(&mut self, mut batch: Batch) -> Next {
+        // Everything may have been given up during the pause.
+        if batch.has_paused && (self.queue.is_closed() || self.queue.is_given_up()) {
+            return self.finish(batch);
+        }
+        let Some(part) = batch.parts.pop() else { return self.finish(batch) };
+        match self.attempt(batch.writes.get(part.clone()).unwrap_or_default()) {
+            Attempt::Stored(stored) => {
+                self.note_success();
+                batch.pause = FIRST_PAUSE;
+                batch.outcomes.extend(stored);
+                self.notify_of(batch.writes.get(part).unwrap_or_default());
+            }
+            Attempt::Away(cause) => {
+                self.note_failure(&cause);
+                if self.queue.is_given_up() {
+                    return self.finish(batch);
+                }
+                let pause = batch.pause;
+                (batch.pause, batch.has_paused) = (next_pause(pause), true);
+                batch.parts.push(part);
+                self.task = Task::Batch(Box::new(batch));
+                return Next::Pause(pause);
+            }
+            Attempt::GivenUp => return self.finish(batch),
+            Attempt::Lost => {
+                close_for_good(&self.queue);
+                return self.finish(batch);
+            }
+            Attempt::AtFault(answer, cause) if part.len() <= 1 => {
+                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                error!(kind = kind_of(batch.writes.get(part.start)), cause; "write refused");
+                batch.outcomes.push(Err(answer));
+            }
+            Attempt::AtFault(..) => {
+                // The error does not tell which write is at fault. Halving finds it in few transactions, and keeps
+                // the order.
+                let middle = part.start + part.len() / 2;
+                batch.parts.push(middle..part.end);
+                batch.parts.push(part.start..middle);
+            }
+        }
+        if batch.parts.is_empty() {
+            return self.finish(batch);
+        }
+        batch.has_paused = false;
+        self.task = Task::Batch(Box::new(batch));
+        Next::GoOn
+    }
+
+    /// Answers a batch, and says when the next one is due.
+    fn finish(&mut self, batch: Batch) -> Next {
+        let Batch { writes, outcomes, begun, .. } = batch;
         self.queue.settle(outcomes);
+        self.counters.persister.note("batch", begun);
+        if self.queue.is_away() {
+            self.task = Task::Away { pause: FIRST_PAUSE };
+            return Next::Pause(FIRST_PAUSE);
+        }
+        if writes.len() <= 1 {
+            return Next::GoOn;
+        }
+        let pace = if writes.len() < MUCH { PACE } else { LONG_PACE };
+        Next::Await { count: writes.len().min(COMPANY_MAX), within: pace.saturating_sub(self.clock.since(begun)) }
+    }
+
+    /// Looks, after everything was given up, whether the database accepts a write again; nothing is admitted meanwhile.
+    fn look_again(&mut self, pause: Duration) -> Next {
+        if self.queue.is_closed() || self.queue.is_lost() {
+            return Next::Sleep;
+        }
+        if self.queue.is_away() && self.probe().is_err() {
+            let pause = next_pause(pause);
+            self.task = Task::Away { pause };
+            return Next::Pause(pause);
+        }
+        self.note_success();
+        Next::GoOn
+    }
+
+    /// Notifies those who wait for changes of these kinds.
+    fn notify_of(&self, writes: &[Write]) {
+        if writes.iter().any(Write::may_unname_files) {
+            self.unnamed.notify_one();
+        }
+        if writes.iter().any(|write| write.is_event(&self.wanted)) {
+            self.webhooks.send_replace(());
+        }
     }
 
     fn attempt(&mut self, writes: &[Write]) -> Attempt {
-        let begun = Instant::now();
+        #[cfg(feature = "internals")]
+        if let Some(fault) = self.fault.take() {
+            return self.attempt_amid(fault, writes);
+        }
+        let begun = self.clock.now();
         let (queue, file, wanted) = (self.queue.clone(), self.file.clone(), self.wanted.clone());
         let is_lost = || file.as_ref().is_some_and(|file| file.is_replaced());
         let conn = match self.connected() {
@@ -177,7 +314,7 @@ impl Persister {
             // Checked again, because the files may have been replaced during the commit.
             Ok(Ok(_) | Err(_)) if is_lost() => Attempt::Lost,
             Ok(Ok(outcomes)) => {
-                self.counters.note_commit(writes.len(), begun.elapsed());
+                self.counters.note_commit(writes.len(), self.clock.since(begun));
                 Attempt::Stored(outcomes)
             }
             Ok(Err(Error::RollbackTransaction)) => Attempt::GivenUp,
@@ -203,6 +340,10 @@ impl Persister {
 
     /// Makes a write that changes nothing.
     fn probe(&mut self) -> Result<(), String> {
+        #[cfg(feature = "internals")]
+        if self.fault.take().is_some() {
+            return Err("simulated".to_owned());
+        }
         let epoch = self.epoch;
         let conn = self.connected()?;
         let probe = diesel::update(boots::table.find(epoch)).set(boots::last_position.eq(boots::last_position));
@@ -248,17 +389,6 @@ impl Persister {
         }
     }
 
-    /// Waits, after everything was given up, until the database accepts a write again; nothing is admitted meanwhile.
-    fn wait_until_back(&mut self) {
-        let mut pause = FIRST_PAUSE;
-        while self.queue.is_away() && !self.queue.is_lost() && !self.queue.pause(pause) {
-            match self.probe() {
-                Ok(()) => self.note_success(),
-                Err(_) => pause = (pause * 2).min(LONGEST_PAUSE),
-            }
-        }
-    }
-
     fn note_success(&self) {
         if let Some(time) = self.queue.note_success() {
             info!(away_seconds = time.as_secs_f64(); "the database is back");
@@ -273,10 +403,26 @@ impl Persister {
     }
 }
 
+#[cfg(feature = "internals")]
+impl Persister {
+    /// Tries to store some writes while the database fails.
+    fn attempt_amid(&mut self, fault: Fault, writes: &[Write]) -> Attempt {
+        if fault == Fault::ReportLost {
+            drop(self.attempt(writes));
+        }
+        Attempt::Away("simulated".to_owned())
+    }
+}
+
 impl Drop for Persister {
     fn drop(&mut self) {
         self.disconnect();
     }
+}
+
+/// Returns the pause after this one.
+fn next_pause(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
 }
 
 /// Shuts the store down for good: the open files are no longer the database.
@@ -295,27 +441,22 @@ impl Handler<Serve> for Persister {
 
     fn handle(&mut self, _: Serve, _: &mut Self::Context) {
         let mut has_rested = true;
-        while let Some(work) = self.queue.next(BATCH_MAX, (!has_rested).then_some(REST)) {
-            has_rested = matches!(work, Work::Rest);
-            let begun = Instant::now();
-            match work {
-                Work::Batch(writes, waited) => {
-                    self.counters.queue_waits.note_time(waited);
-                    self.store(&writes);
-                    self.counters.persister.note("batch", begun);
-                    if self.queue.is_away() {
-                        self.wait_until_back();
-                    } else if writes.len() > 1 {
-                        let pace = if writes.len() < MUCH { PACE } else { LONG_PACE };
-                        self.queue.await_company(writes.len().min(COMPANY_MAX), pace.saturating_sub(begun.elapsed()));
+        loop {
+            let next = self.step();
+            has_rested &= next == Next::Sleep;
+            match next {
+                Next::GoOn => {}
+                Next::Pause(time) => self.queue.pause(time),
+                Next::Await { count, within } => self.queue.await_company(count, within),
+                Next::Sleep => match self.queue.sleep((!has_rested).then_some(REST)) {
+                    Wake::Work => {}
+                    Wake::Closed => return,
+                    Wake::Rest => {
+                        has_rested = true;
+                        // A failure will show at the next write.
+                        drop(self.connection.as_mut().map(free_pages));
                     }
-                }
-                Work::Question(question) => {
-                    question(self.connected());
-                    self.counters.persister.note("question", begun);
-                }
-                // A failure will show at the next write.
-                Work::Rest => drop(self.connection.as_mut().map(free_pages)),
+                },
             }
         }
     }

@@ -11,7 +11,7 @@ use super::changes::Outcome;
 use super::connection::AnyConnection;
 use super::failure::StoreError;
 use super::write::{Write, Written};
-use crate::meter::Counted;
+use crate::clock::Clock;
 
 /// Duration after which a commit counts as failing, because the database hangs.
 const COMMIT_STALL: Duration = Duration::from_secs(5);
@@ -35,8 +35,12 @@ pub struct Committed {
     pub outcomes: Vec<(u64, Result<Written, StoreError>)>,
 }
 
+/// Receiver of the outcomes of tagged writes.
+pub(super) type Report = Box<dyn Fn(Committed) + Send>;
+
 /// The queue. Nothing here waits for the database: the lock is held for pushes and swaps only.
 pub(super) struct Queue {
+    clock: Clock,
     limit: usize,
     retry_for: Duration,
     /// Number of writes admitted and not answered.
@@ -65,12 +69,12 @@ struct State {
     is_in_doubt: bool,
     committing_since: Option<Instant>,
     failing_since: Option<Instant>,
-    /// Set while the persister waits for work.
+    /// Set while the persister waits for work, or is about to.
     is_asleep: bool,
     /// Number of waiting writes at which to wake the persister.
     awaited: Option<usize>,
     is_closed: bool,
-    recipient: Option<Counted<Committed>>,
+    report: Option<Report>,
 }
 
 /// Starts an actor's service of its queue; it ends when the queue is closed.
@@ -87,8 +91,16 @@ pub(super) enum Work {
     Batch(Vec<Write>, Duration),
     /// A question.
     Question(WriterQuestion),
+}
+
+/// End of the persister's sleep.
+pub(super) enum Wake {
+    /// There is work.
+    Work,
     /// Nothing has come for as long as was asked for.
     Rest,
+    /// The queue is closed.
+    Closed,
 }
 
 impl State {
@@ -103,8 +115,9 @@ impl State {
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize, retry_for: Duration) -> Self {
+    pub(super) fn new(limit: usize, retry_for: Duration, clock: Clock) -> Self {
         Self {
+            clock,
             limit,
             retry_for,
             depth: AtomicUsize::new(0),
@@ -136,8 +149,8 @@ impl Queue {
         self.is_lost.load(Ordering::Acquire)
     }
 
-    pub(super) fn report_to(&self, recipient: Counted<Committed>) {
-        self.lock().recipient = Some(recipient);
+    pub(super) fn report_to(&self, report: Report) {
+        self.lock().report = Some(report);
     }
 
     /// Admits a write, unless the queue is full or the database is known to be unreachable.
@@ -154,7 +167,7 @@ impl Queue {
         }
         self.depth.fetch_add(1, Ordering::Relaxed);
         if state.waiting.is_empty() {
-            state.waiting_since = Some(Instant::now());
+            state.waiting_since = Some(self.clock.now());
         }
         state.waiting.push_back((write, done));
         let is_company = state.awaited.is_some_and(|awaited| state.waiting.len() >= awaited);
@@ -176,19 +189,10 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits for work: a question, or a batch of at most `limit` writes; with `rest`, no longer than that. `None`: the
-    /// queue is closed.
-    pub(super) fn next(&self, limit: usize, rest: Option<Duration>) -> Option<Work> {
+    /// Takes the next work: a question, or a batch of at most `limit` writes. `None`: there is none, or the queue is
+    /// closed; the persister is taken to sleep.
+    pub(super) fn take(&self, limit: usize) -> Option<Work> {
         let mut state = self.lock();
-        state.is_asleep = state.is_idle();
-        state = match rest {
-            Some(rest) => {
-                let waited = self.changed.wait_timeout_while(state, rest, |state| state.is_idle());
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self.changed.wait_while(state, |state| state.is_idle()).unwrap_or_else(PoisonError::into_inner),
-        };
-        state.is_asleep = false;
         if state.is_closed {
             return None;
         }
@@ -196,7 +200,8 @@ impl Queue {
             return Some(Work::Question(question));
         }
         if state.waiting.is_empty() {
-            return Some(Work::Rest);
+            state.is_asleep = true;
+            return None;
         }
         let batch = if state.waiting.len() <= limit {
             std::mem::take(&mut state.waiting)
@@ -206,10 +211,34 @@ impl Queue {
         let (writes, in_hand) = batch.into_iter().unzip();
         state.in_hand = in_hand;
         state.is_in_doubt = false;
-        let now = Instant::now();
+        let now = self.clock.now();
         state.committing_since = Some(now);
         let waited = state.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         Some(Work::Batch(writes, waited))
+    }
+
+    /// Waits until there is work; with `rest`, no longer than that.
+    pub(super) fn sleep(&self, rest: Option<Duration>) -> Wake {
+        let state = self.lock();
+        let mut state = match rest {
+            Some(rest) => {
+                let waited = self.changed.wait_timeout_while(state, rest, |state| state.is_idle());
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.changed.wait_while(state, |state| state.is_idle()).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.is_asleep = false;
+        match &*state {
+            state if state.is_closed => Wake::Closed,
+            state if state.is_idle() => Wake::Rest,
+            _ => Wake::Work,
+        }
+    }
+
+    /// Returns whether the persister found no work when it last looked, and none has come since.
+    #[cfg(feature = "internals")]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.lock().is_asleep
     }
 
     /// Records that the database now decides about the batch. `false`: it was given up, and must not be committed any
@@ -239,17 +268,17 @@ impl Queue {
         }
         let mut state = self.lock();
         // A part of the batch is stored, so a stall is measured from now on.
-        state.committing_since = state.committing_since.map(|_| Instant::now());
+        state.committing_since = state.committing_since.map(|_| self.clock.now());
         self.is_failing.store(false, Ordering::Release);
         self.is_away.store(false, Ordering::Release);
-        state.failing_since.take().map(|since| since.elapsed())
+        state.failing_since.take().map(|since| self.clock.since(since))
     }
 
     /// Records a failed commit; returns whether it is the first.
     pub(super) fn note_failure(&self) -> bool {
         let mut state = self.lock();
         let is_news = state.failing_since.is_none();
-        state.failing_since.get_or_insert_with(Instant::now);
+        state.failing_since.get_or_insert_with(|| self.clock.now());
         self.is_failing.store(true, Ordering::Release);
         is_news
     }
@@ -261,14 +290,14 @@ impl Queue {
     pub(super) fn give_up_if_due(&self) -> Option<(usize, Duration)> {
         let mut state = self.lock();
         // A commit that hangs reports no failure.
-        let stalled = state.committing_since.filter(|since| since.elapsed() > COMMIT_STALL.min(self.retry_for));
+        let stalled = state.committing_since.filter(|since| self.clock.since(*since) > COMMIT_STALL.min(self.retry_for));
         if let Some(since) = stalled
             && state.failing_since.is_none()
         {
             state.failing_since = Some(since);
             self.is_failing.store(true, Ordering::Release);
         }
-        let away_for = state.failing_since?.elapsed();
+        let away_for = self.clock.since(state.failing_since?);
         if away_for < self.retry_for || self.is_away() {
             return None;
         }
@@ -282,7 +311,7 @@ impl Queue {
         if self.is_lost.swap(true, Ordering::AcqRel) {
             return None;
         }
-        state.failing_since.get_or_insert_with(Instant::now);
+        state.failing_since.get_or_insert_with(|| self.clock.now());
         self.is_failing.store(true, Ordering::Release);
         Some(self.give_up(&mut state))
     }
@@ -308,14 +337,12 @@ impl Queue {
         self.is_away() && self.lock().in_hand.is_empty()
     }
 
-    /// Pauses, unless the store is closed; returns whether it is.
-    pub(super) fn pause(&self, time: Duration) -> bool {
+    /// Pauses, unless the store is closed; ends early when it closes, or everything is given up.
+    pub(super) fn pause(&self, time: Duration) {
         let state = self.lock();
-        if state.is_closed {
-            return true;
+        if !state.is_closed {
+            drop(self.changed.wait_timeout(state, time));
         }
-        let (state, _) = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
-        state.is_closed
     }
 
     /// Waits until `count` writes are waiting, or for `time` at most.
@@ -353,10 +380,10 @@ impl Queue {
                 Done::Answer(answer) => drop(answer.send(outcome)),
             }
         }
-        if let Some(recipient) = &state.recipient
+        if let Some(report) = &state.report
             && !outcomes.is_empty()
         {
-            recipient.do_send(Committed { outcomes });
+            report(Committed { outcomes });
         }
     }
 

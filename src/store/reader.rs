@@ -15,6 +15,7 @@ use super::failure::{StoreError, is_absence, panic_text};
 use super::queue::Serve;
 use super::stats::Counters;
 use super::url::DatabaseUrl;
+use crate::clock::Clock;
 
 /// Idle time after which a connection is tested before use.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -26,11 +27,12 @@ pub(super) struct Reader {
     /// Increased whenever a connection turns out to be dead: all others are then tested, too.
     deaths: Arc<AtomicU64>,
     counters: Arc<Counters>,
-    connection: Option<AnyConnection>,
+    pub(super) connection: Option<AnyConnection>,
     /// Set for SQLite.
     file: Option<Arc<DatabaseFile>>,
     known_deaths: u64,
     used_at: Instant,
+    clock: Clock,
 }
 
 /// A query that sends its own answer.
@@ -46,8 +48,9 @@ impl Reader {
         deaths: Arc<AtomicU64>,
         counters: Arc<Counters>,
         file: Option<Arc<DatabaseFile>>,
+        clock: Clock,
     ) -> Self {
-        Self { questions, url, deaths, counters, connection: None, file, known_deaths: 0, used_at: Instant::now() }
+        Self { questions, url, deaths, counters, connection: None, file, known_deaths: 0, used_at: clock.now(), clock }
     }
 
     /// Runs a query; a panic in it fails only this call.
@@ -60,7 +63,7 @@ impl Reader {
             }
         };
         let answer = catch_unwind(AssertUnwindSafe(|| question(conn)));
-        self.used_at = Instant::now();
+        self.used_at = self.clock.now();
         match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if is_absence(&error) => {
@@ -82,7 +85,7 @@ impl Reader {
 
     fn connected(&mut self) -> Result<&mut AnyConnection, String> {
         let deaths = self.deaths.load(Ordering::Acquire);
-        let is_doubtful = deaths != self.known_deaths || self.used_at.elapsed() > TRUSTED_FOR;
+        let is_doubtful = deaths != self.known_deaths || self.clock.since(self.used_at) > TRUSTED_FOR;
         if is_doubtful
             && let Some(conn) = &mut self.connection
             && diesel::sql_query("SELECT 1").execute(conn).is_err()

@@ -1,7 +1,7 @@
 //! Recently verified tokens: a second CONNECT with the same token costs no signature.
 use std::mem;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::claims::Claims;
 

@@ -1,7 +1,7 @@
 //! Consequences of a change that is stored, or is not.
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use crate::hash::{HashMap, HashSet};
 use log::warn;
 
 use super::Broker;
@@ -235,12 +235,12 @@ impl Broker {
         // dispatched, or if the connection broke during the commit.
         let reply = match error {
             StoreError::Unknown => ChatError::NotStored,
-            StoreError::Unavailable if in_flight.is_dispatched => ChatError::NotStored,
+            StoreError::Unavailable if in_flight.is_dispatched || in_flight.was_given_up => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
         // A retry has the same `clientMessageId` and so the same id: by that it is kept from those who have seen this try.
-        if in_flight.message.client_message_id.is_some() {
+        if in_flight.message.client_message_id.is_some() && reply != ChatError::StorageUnavailable {
             let notified = self.who_was_notified(&in_flight);
             let now = self.now();
             self.sends.note_failed(id, notified, now);
@@ -272,7 +272,7 @@ impl Broker {
 
     /// Returns the users that surely have a message, of those who were sent an earlier try.
     fn who_has(&self, receipt: &DeliveryReceipt, notified: HashMap<UserId, u64>) -> HashSet<UserId> {
-        let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::new() };
+        let Some(cached) = self.conversations.get(&receipt.conversation) else { return HashSet::default() };
         let (id, kind) = (receipt.conversation, cached.conversation.kind);
         notified
             .into_iter()

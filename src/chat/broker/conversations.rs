@@ -1,7 +1,7 @@
 //! The life of conversations: made, renamed, joined, left, deleted. What is stored takes effect on open sockets at once.
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use crate::hash::HashSet;
 
 use super::Broker;
 use super::assistant::refuse_model;

@@ -18,7 +18,10 @@ impl Broker {
         match catch_unwind(AssertUnwindSafe(|| self.execute(&mut running))) {
             Ok(Ok(Some(reply))) => self.answer(reply_to, Ok(reply)),
             Ok(Ok(None)) => {}
-            Ok(Err(Stop::Refused(error))) => self.answer(reply_to, Err(error)),
+            Ok(Err(Stop::Refused(error))) => {
+                let error = self.refusal_of(&running, error);
+                self.answer(reply_to, Err(error));
+            }
             Ok(Err(Stop::Read(lookup))) => {
                 self.start_lookup(lookup, LookupFor::Command(Box::new(running)));
                 return true;
@@ -42,6 +45,17 @@ impl Broker {
         false
     }
 
+    /// Returns the answer to a command that is refused: `STORAGE_UNAVAILABLE` promises that nobody has seen a message, and of one
+    /// whose earlier try was given up nobody can.
+    fn refusal_of(&self, running: &Running, error: ChatError) -> ChatError {
+        let client_id = running.command.draft().and_then(|draft| draft.client_message_id.as_deref());
+        let was_given_up = |client_id| self.sends.was_given_up(&MessageId::of_client_id(&running.user, client_id));
+        match error {
+            ChatError::StorageUnavailable if client_id.is_some_and(was_given_up) => ChatError::NotStored,
+            error => error,
+        }
+    }
+
     /// A command's read is there, or failed.
     pub(super) fn resume(&mut self, running: Running, outcome: Result<(), ChatError>) {
         let holder = running.reply_to.socket().filter(|_| running.prefetched.holds_queue);
@@ -50,6 +64,7 @@ impl Broker {
             Ok(()) if holder.is_some() && !self.may_go_on(&running) => false,
             Ok(()) => self.run(running),
             Err(error) => {
+                let error = self.refusal_of(&running, error);
                 self.answer(running.reply_to, Err(error));
                 false
             }

@@ -3,7 +3,7 @@ mod lookup;
 mod page;
 mod turns;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::chat::state::Question;
 use crate::engineio::ConnectionKey;
@@ -101,9 +101,10 @@ impl Query {
             }
             Self::Page { to, query } => {
                 // While it waits for a reader it is no work for anybody.
+                let clock = store.clock().clone();
                 let read = move |conn: &mut AnyConnection| {
-                    let begun = Instant::now();
-                    Ok((query.read(conn)?, begun.elapsed()))
+                    let begun = clock.now();
+                    Ok((query.read(conn)?, clock.since(begun)))
                 };
                 match store.read(read).await {
                     Ok((page, took)) => Answer::Page(to, Ok(page), took),

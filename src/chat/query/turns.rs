@@ -1,5 +1,5 @@
 //! Turns of a chat that the model is sent.
-use hashbrown::HashSet;
+use crate::hash::HashSet;
 
 use crate::chat::ports::Turn;
 use crate::chat::state::{Question, answer_id};

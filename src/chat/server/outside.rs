@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 

@@ -1,5 +1,5 @@
 //! Changes of accounts and memberships of late.
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::model::{Timestamp, UserId};
 

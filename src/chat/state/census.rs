@@ -1,5 +1,5 @@
 //! Counts of sessions by the way they speak.
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::chat::ports::ClientDialects;
 

@@ -1,7 +1,7 @@
 //! Conversations that are at hand.
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::dispatched::DispatchedMessages;
 use super::requests::Running;

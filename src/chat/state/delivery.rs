@@ -2,7 +2,7 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::dispatched::DeliveryReceipt;
 use crate::chat::ports::Watermark;
@@ -99,7 +99,7 @@ impl Progress {
         // Newest first, so that the limits below hold back the oldest: of these the history shows the status.
         unsent.sort_by_key(|received| Reverse(received.receipt.seq));
         if unsent.len() > NEWEST_NOTIFIED {
-            let mut of_conversation: HashMap<ConversationId, usize> = HashMap::new();
+            let mut of_conversation: HashMap<ConversationId, usize> = HashMap::default();
             unsent.retain(|received| {
                 let count = of_conversation.entry(received.receipt.conversation).or_default();
                 *count += 1;
@@ -111,7 +111,7 @@ impl Progress {
         if receivers <= most {
             return unsent;
         }
-        let mut of_sender: HashMap<UserId, usize> = HashMap::new();
+        let mut of_sender: HashMap<UserId, usize> = HashMap::default();
         let mut notified = Vec::new();
         for mut received in unsent {
             let count = of_sender.entry(received.receipt.sender.clone()).or_default();

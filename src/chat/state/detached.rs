@@ -1,7 +1,7 @@
 //! Sessions whose connection was lost: kept for a while, for clients that come back.
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::offsets::ReplayCursor;
 use super::subscriptions::Subscriptions;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use crate::hash::HashSet;
 
 use crate::model::{ConversationId, Message, MessageId, Timestamp, UserId};
 
@@ -145,7 +145,7 @@ mod tests {
                 event_seq: 10 * seq as u64,
                 is_delivered: seq != 3,
                 absent,
-                excluded: HashSet::new(),
+                excluded: HashSet::default(),
                 is_deleted: false,
                 at,
             });

@@ -1,5 +1,5 @@
 //! Commands that wait for the operator's hook, and repeats that wait behind them.
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::requests::Running;
 use crate::model::MessageId;

@@ -1,7 +1,7 @@
 //! Users who are made because somebody writes to them before they have ever come.
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::model::{Timestamp, UserId};
 

@@ -1,7 +1,7 @@
 //! Notifications of messages that are owed and not given to the store yet.
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::model::{ConversationId, Message, UserId};
 
@@ -92,7 +92,7 @@ impl Unwritten {
         if owed.len() == 1 && written.is_empty() {
             return owed;
         }
-        let mut newest: HashMap<&UserId, usize> = HashMap::new();
+        let mut newest: HashMap<&UserId, usize> = HashMap::default();
         for (place, one) in owed.iter().enumerate() {
             newest.extend(
                 one.users().filter(|user| written.get(*user).is_none_or(|count| *count <= place)).map(|user| (user, place)),

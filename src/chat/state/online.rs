@@ -1,5 +1,5 @@
 //! Users who came and went since the store was notified.
-use hashbrown::HashSet;
+use crate::hash::HashSet;
 
 use crate::model::{Timestamp, UserId};
 

@@ -1,7 +1,7 @@
 //! The parts of what the broker knows that belong together.
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use crate::hash::{HashMap, HashSet};
 use tokio::sync::oneshot;
 
 use super::catch_up::{PageReads, Settling};

@@ -1,7 +1,7 @@
 //! Presence: who is online for others to see, and what of that waits to be sent and stored.
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::online::OnlineChanges;
 use crate::chat::ports::PresenceChange;

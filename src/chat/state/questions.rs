@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 use tokio::sync::oneshot;
 
 use crate::chat::ports::ModelError;

@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use super::offsets::ReplayCursor;
@@ -87,7 +87,7 @@ pub(crate) struct MissedEvent {
 impl EventRings {
     /// Without anything in them.
     pub(crate) fn new(limits: RingLimits) -> Self {
-        Self { rings: HashMap::new(), limits, bytes: 0 }
+        Self { rings: HashMap::default(), limits, bytes: 0 }
     }
 
     /// Keeps an event that comes at this place in the order.

@@ -1,7 +1,7 @@
 //! Rooms: which connections hear what is said where.
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use crate::chat::ports::RoomKey;

@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use super::questions::Question;
@@ -59,7 +59,7 @@ impl InFlight {
             absent: Arc::default(),
             waits_for_commit: false,
             was_given_up: false,
-            excluded: HashMap::new(),
+            excluded: HashMap::default(),
             request_hash: None,
             event: None,
             question: None,
@@ -258,6 +258,11 @@ impl Sends {
         self.failed.insert(id, notified, now);
     }
 
+    /// Returns whether an earlier try of a named send was given up, and may have been seen or stored.
+    pub(crate) fn was_given_up(&self, id: &MessageId) -> bool {
+        self.failed.contains(id)
+    }
+
     /// Forgets who had what was given up before then.
     pub(crate) fn forget_failed_before(&mut self, then: Timestamp) {
         self.failed.forget_before(then);
@@ -304,6 +309,10 @@ impl FailedSends {
     /// Takes the users who were notified of an earlier try, if one was given up.
     pub(crate) fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
         self.notified.remove(&message)
+    }
+
+    fn contains(&self, message: &MessageId) -> bool {
+        self.notified.contains_key(message)
     }
 
     /// Forgets what is older.
@@ -385,12 +394,12 @@ mod tests {
     fn a_name_that_was_given_up_remembers_who_has_it() {
         let mut sends = Sends::new(0);
         let now = Timestamp::from_millis(1);
-        sends.note_failed(id(1), HashMap::from([(user("bob"), 9)]), now);
+        sends.note_failed(id(1), HashMap::from_iter([(user("bob"), 9)]), now);
         sends.forget_failed_before(now);
         assert!(!sends.admit(in_flight(1, false), true), "the database may have stored it");
         let again = sends.get(&id(1)).unwrap();
         assert!(again.was_given_up && again.waits_for_commit && again.excluded.get(&user("bob")) == Some(&9));
-        sends.note_failed(id(2), HashMap::from([(user("bob"), 9)]), now);
+        sends.note_failed(id(2), HashMap::from_iter([(user("bob"), 9)]), now);
         sends.forget_failed_before(Timestamp::from_millis(2));
         sends.admit(in_flight(2, false), true);
         assert!(!sends.get(&id(2)).unwrap().was_given_up, "after a day");

@@ -1,7 +1,7 @@
 //! A sender's own names for messages, by which a repeat is known.
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::model::{MessageId, MessageStatus, Timestamp};
 use crate::store::ClientIdRow;
@@ -31,7 +31,11 @@ pub(crate) struct SentId {
 impl SentIds {
     /// Builds them from the rows that were read, newest first.
     pub(crate) fn of_rows(rows: Vec<ClientIdRow>, used_at: Timestamp) -> Self {
-        let mut sent = Self { by_client_id: HashMap::with_capacity(rows.len()), order: VecDeque::new(), used_at };
+        let mut sent = Self {
+            by_client_id: HashMap::with_capacity_and_hasher(rows.len(), Default::default()),
+            order: VecDeque::new(),
+            used_at,
+        };
         for ClientIdRow { client_message_id, message, request_hash } in rows.into_iter().rev() {
             sent.insert(&client_message_id, SentId { message, request_hash, status: MessageStatus::Sent });
         }

@@ -1,7 +1,7 @@
 //! Sockets that are in.
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use super::catch_up::{CatchUp, Unseen};
 use super::census::Census;

@@ -1,5 +1,5 @@
 //! Places of a socket beyond its user's conversations.
-use hashbrown::{HashMap, HashSet};
+use crate::hash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use super::offsets::ReplayCursor;

@@ -1,5 +1,5 @@
 //! Titles of listings that were used of late.
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::model::{Listing, ListingId};
 

@@ -1,5 +1,5 @@
 //! Traces of how users came and went lately: they tell why somebody gets nothing.
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 
 use crate::chat::ports::Trace;
 use crate::model::UserId;

@@ -1,7 +1,7 @@
 //! Typing: users and the conversations in which they type.
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use crate::hash::HashMap;
 use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 

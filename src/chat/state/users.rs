@@ -2,7 +2,8 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use hashbrown::{Equivalent, HashMap};
+use crate::hash::HashMap;
+use hashbrown::Equivalent;
 use smallvec::SmallVec;
 
 use super::account_changes::AccountChanges;

@@ -112,7 +112,10 @@ const WITHOUT_NOTIFICATION: &str = " AND NOT EXISTS (SELECT 1 FROM notifications
 ///
 /// A user may get one for a message that a live socket showed, if its delivery was not stored yet: by the stored state
 /// it is undelivered, and the catch-up will bring it again.
-pub(in crate::store) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<NewNotification>> {
+pub(in crate::store) fn list_owed(
+    conn: &mut AnyConnection,
+    mut new_id: impl FnMut() -> Uuid,
+) -> QueryResult<Vec<NewNotification>> {
     let newest: Option<i64> = conversations::table.select(diesel::dsl::max(conversations::updated_at)).first(conn)?;
     let Some(newest) = newest else { return Ok(Vec::new()) };
     let since = newest - LAG_MS;
@@ -137,7 +140,7 @@ pub(in crate::store) fn list_owed(conn: &mut AnyConnection) -> QueryResult<Vec<N
         let message = messages.get(message)?;
         let Place::Conversation(conversation) = message.place else { return None };
         Some(rows::user_id(user_id).map(|user| {
-            let id = NotificationId::from_uuid(Uuid::now_v7());
+            let id = NotificationId::from_uuid(new_id());
             NewNotification {
                 notification: Arc::new(Notification::of_message(id, user, message, conversation)),
                 subject: NotificationSubject::Message { conversation, message: message.id },

@@ -256,7 +256,10 @@ async fn an_outage_that_lasts_is_answered_and_a_retry_goes_to_the_others() {
     let ticket = broker.begin(ann, send("again")).await;
     assert_eq!(broker.message(bob).await.content, "again", "live does not wait");
     assert_eq!(broker.reply(ann, ticket).await.unwrap_err().code(), "NOT_STORED");
-    assert_eq!(broker.ask(ann, send("again")).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
+    assert_eq!(broker.ask(ann, send("again")).await.unwrap_err().code(), "NOT_STORED", "bob has seen it");
+    let unseen = Draft { client_message_id: Some("c10".to_owned()), ..text("unseen") };
+    let unseen = Command::Send { to: SendTo::Conversation(group), draft: unseen };
+    assert_eq!(broker.ask(ann, unseen).await.unwrap_err().code(), "STORAGE_UNAVAILABLE");
     drop(outage);
     broker.database.until_available().await;
     let cid = broker.connect("cid").await;

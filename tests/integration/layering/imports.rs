@@ -7,8 +7,9 @@ use super::paths::{self, Module};
 use super::{assert_none, sources};
 
 /// Top-level modules, lowest first. Modules of one layer do not import each other, except as in [`SIDEWAYS`].
-const LAYERS: [&[&str]; 10] = [
-    &["model", "config", "env", "meter", "schema"],
+const LAYERS: [&[&str]; 11] = [
+    &["model", "config", "env", "meter", "schema", "hash"],
+    &["clock"],
     &["engineio", "socketio", "store", "auth", "http", "logging"],
     &["feed", "backend"],
     &["chat", "webhooks"],
@@ -25,7 +26,7 @@ const SIDEWAYS: [(&str, &str); 3] = [("api", "web"), ("admin", "web"), ("webchat
 
 /// Floors within a module, lowest first: its folders and files import each other downwards only.
 const FLOORS: [(&str, &[&str]); 2] = [
-    ("chat", &["ports", "state", "query", "outside", "broker", "server"]),
+    ("chat", &["ports", "state", "query", "outside", "broker", "server", "stepped"]),
     ("transport", &["codec", "listen", "admission", "connection", "worker", "handshake", "serve"]),
 ];
 

@@ -46,6 +46,7 @@ const LEFT_OUT = [
   ['docs/operating/systemd.md', 'install -m', 'takes root and systemd'],
   ['docs/operating/systemd.md', 'systemd-run', 'takes systemd'],
   ['docs/performance.md', 'python3 run.py', 'the bench is no part of the repository'],
+  ['docs/simulation.md', 'tests/run simulate', 'takes minutes; tests/run runs some seeds'],
   ['docs/watching.md', 'curl -N', 'runs until it is stopped; events.test.mjs reads it'],
   ['docs/your-code.md', 'HOOK_URL=', 'runs until it is stopped; hooks.test.mjs asks such a hook'],
   ['docs/your-code.md', 'FORWARD_URL=', 'runs until it is stopped; forward.test.mjs hands events on'],
