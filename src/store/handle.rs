@@ -20,7 +20,6 @@ use super::reader::{Questions, Reader};
 use super::stats::{Counters, StoreStats};
 use super::subscribers::Subscribers;
 use super::url::DatabaseUrl;
-use super::workers::{Threads, Workers};
 use super::write::{Write, Written};
 use crate::clock::Clock;
 use crate::meter::Counted;

@@ -67,7 +67,7 @@ pub use self::queries::files::list_unnamed_files;
 pub use self::queries::listings::find_title;
 pub use self::queries::logins::{find_login, list_logins};
 pub use self::queries::messages::{
-    ClientIdRow, HistoryRange, find_message, find_request_hash, find_uploads, list_client_ids, list_history,
+    ClientIdRow, HistoryRange, find_message, find_request_hash, find_stored, find_uploads, list_client_ids, list_history,
 };
 pub use self::queries::missed::{Had, Lacking, Received, Span, list_lacking, list_lacking_positions, load_received};
 pub use self::queries::notifications::{NotificationCursor, NotificationRange, list_notifications, list_unseen};

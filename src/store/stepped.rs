@@ -57,7 +57,8 @@ impl SteppedStore {
         let noted = in_transaction(&mut conn, note).map_err(|error| error.to_string())?;
         let url = DatabaseUrl::Sqlite("memory".into());
         let queue = Arc::new(Queue::new(queue, retry_for, clock.clone()));
-        let (counters, deaths, questions) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)), Arc::new(Questions::new()));
+        let (counters, deaths, questions) =
+            (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)), Arc::new(Questions::new()));
         let opening = Opening {
             url: url.clone(),
             epoch: noted.epoch,

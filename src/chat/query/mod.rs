@@ -125,7 +125,7 @@ impl Query {
             }
             Self::Doubted(messages) => {
                 let find = move |conn: &mut AnyConnection| {
-                    messages.into_iter().map(|id| store::find_message(conn, id)).collect::<QueryResult<Vec<_>>>()
+                    messages.into_iter().map(|id| store::find_stored(conn, id)).collect::<QueryResult<Vec<_>>>()
                 };
                 Answer::Doubted(store.read_after_writes(find).await)
             }
@@ -135,5 +135,5 @@ impl Query {
 
 fn find_known(conn: &mut AnyConnection, message: MessageId, answer: Option<MessageId>) -> QueryResult<KnownMessage> {
     let answer = answer.map(|answer| store::find_message(conn, answer)).transpose()?.flatten();
-    Ok((store::find_message(conn, message)?.zip(store::find_request_hash(conn, message)?), answer))
+    Ok((store::find_stored(conn, message)?.zip(store::find_request_hash(conn, message)?), answer))
 }

@@ -8,7 +8,7 @@ use super::listings::find_titles;
 use crate::model::{File, Message, MessageId, Place, ReadMark, Timestamp, UserId};
 use crate::store::connection::{AnyConnection, in_snapshot};
 use crate::store::rows::{self, MessageRow, ProfileRow, hash_of, place_key};
-use crate::store::schema::{message_reads, messages, participants, uploads, users};
+use crate::store::schema::{deleted_places, message_reads, messages, participants, uploads, users};
 
 /// A page of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,11 @@ pub struct ClientIdRow {
 /// Finds a message by id, even a deleted one.
 pub fn find_message(conn: &mut AnyConnection, id: MessageId) -> QueryResult<Option<Message>> {
     Ok(load_messages(conn, vec![id.to_string()])?.pop())
+}
+
+/// Finds a message that was stored, also one of a conversation that was deleted since: its id is taken.
+pub fn find_stored(conn: &mut AnyConnection, id: MessageId) -> QueryResult<Option<Message>> {
+    Ok(load(conn, vec![id.to_string()])?.pop().map(|(message, _)| message))
 }
 
 /// Finds the hash of the request that made a message; `None` if there is no such message.
@@ -88,8 +93,14 @@ pub fn find_uploads(conn: &mut AnyConnection, urls: &[String]) -> QueryResult<Ve
     rows.into_iter().map(TryFrom::try_from).collect()
 }
 
-/// Loads messages with their senders, receipts and listings' titles, in the order of `ids`.
+/// Loads messages with their senders, receipts and listings' titles, in the order of `ids`; those of deleted
+/// conversations are left out.
 pub(in crate::store) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<Message>> {
+    Ok(load(conn, ids)?.into_iter().filter(|(_, is_gone)| !is_gone).map(|(message, _)| message).collect())
+}
+
+/// Loads messages, and tells of each whether its conversation was deleted.
+fn load(conn: &mut AnyConnection, ids: Vec<String>) -> QueryResult<Vec<(Message, bool)>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -99,18 +110,19 @@ pub(in crate::store) fn load_messages(conn: &mut AnyConnection, ids: Vec<String>
             .filter(participants::delivered_seq.ge(messages::seq))
             .filter(participants::joined_position.lt(messages::position)),
     );
-    let rows: Vec<(MessageRow, ProfileRow, bool)> = messages::table
+    let is_gone = exists(deleted_places::table.find(messages::place));
+    let rows: Vec<(MessageRow, ProfileRow, bool, bool)> = messages::table
         .inner_join(users::table.on(users::id.eq(messages::sender)))
         .filter(messages::id.eq_any(&ids))
-        .select((MessageRow::as_select(), ProfileRow::as_select(), received))
+        .select((MessageRow::as_select(), ProfileRow::as_select(), received, is_gone))
         .load(conn)?;
     let mut receipts = load_receipts(conn, &ids)?;
     let titles = find_titles(conn, rows.iter().filter_map(|(row, ..)| row.listing_id.as_deref()).collect())?;
     let mut by_id = HashMap::with_capacity(rows.len());
-    for (row, sender, is_delivered) in rows {
+    for (row, sender, is_delivered, is_gone) in rows {
         let id = row.id.clone();
         let read_by = receipts.remove(&id).unwrap_or_default();
-        by_id.insert(id, row.into_message(sender.try_into()?, is_delivered, read_by, &titles)?);
+        by_id.insert(id, (row.into_message(sender.try_into()?, is_delivered, read_by, &titles)?, is_gone));
     }
     Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
 }
