@@ -11,6 +11,7 @@ use log::{debug, error, info, warn};
 use tokio::sync::watch;
 
 use super::lanes::{AfterFailure, InHand, LOOK_EVERY, Lanes};
+use super::pace::Pace;
 use super::status::Status;
 use crate::backend::{Endpoint, EndpointError};
 use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
@@ -63,12 +64,15 @@ pub(super) struct Deliverer {
     /// Events that were loaded and not sent yet.
     loaded: VecDeque<(InHand, StoredEvent)>,
     sending: usize,
+    pace: Pace,
+    /// Time before which no request leaves, if one must wait.
+    held_until: Option<Instant>,
     /// Number of the last row read.
     read_up_to: i64,
     rows: Progress,
     delivered: Vec<i64>,
     overdue: Vec<i64>,
-    timer: Option<SpawnHandle>,
+    timer: Option<(Instant, SpawnHandle)>,
 }
 
 /// Work of the store that is under way, or wanted.
@@ -106,6 +110,8 @@ impl Deliverer {
             lanes: Lanes::default(),
             loaded: VecDeque::new(),
             sending: 0,
+            pace: Pace::new(Instant::now()),
+            held_until: None,
             read_up_to: 0,
             rows: Progress { has_more: true, ..Progress::default() },
             delivered: Vec::new(),
@@ -169,6 +175,7 @@ impl Deliverer {
         match page {
             Ok(page) => {
                 deliverer.rows.has_more |= i64::try_from(page.len()).is_ok_and(|count| count >= PAGE);
+                deliverer.pace.note_come(page.len(), Instant::now());
                 for event in page {
                     deliverer.read_up_to = event.number;
                     deliverer.lanes.push(event);
@@ -228,9 +235,14 @@ impl Deliverer {
     }
 
     fn send(&mut self, ctx: &mut Context<Self>) {
-        while self.sending < REQUESTS_MAX
-            && let Some((in_hand, event)) = self.loaded.pop_front()
-        {
+        let (now, has_room) = (Instant::now(), self.lanes.len() < self.bounds.waiting_max / 2);
+        self.held_until = None;
+        while self.sending < REQUESTS_MAX && !self.loaded.is_empty() {
+            if let Err(until) = self.pace.leave(has_room, now) {
+                self.held_until = Some(until);
+                break;
+            }
+            let Some((in_hand, event)) = self.loaded.pop_front() else { break };
             self.sending += 1;
             let (id, body) = (event.id().to_string(), (self.show)(&event));
             let endpoint = self.endpoint.clone();
@@ -281,17 +293,21 @@ impl Deliverer {
     }
 
     fn wake_when_due(&mut self, ctx: &mut Context<Self>) {
-        if let Some(timer) = self.timer.take() {
-            ctx.cancel_future(timer);
-        }
         // Of what is due already, whatever holds it up goes on by itself.
         let now = Instant::now();
-        let Some(due) = self.lanes.next_due().filter(|due| *due > now) else { return };
-        let wait = due.saturating_duration_since(now);
-        self.timer = Some(ctx.run_later(wait, |deliverer, ctx| {
+        let next = self.lanes.next_due().filter(|due| *due > now);
+        let Some(due) = next.into_iter().chain(self.held_until).min() else { return };
+        if self.timer.is_some_and(|(set_for, _)| set_for <= due) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let timer = ctx.run_later(due.saturating_duration_since(now), |deliverer, ctx| {
             deliverer.timer = None;
             deliverer.go_on(ctx);
-        }));
+        });
+        self.timer = Some((due, timer));
     }
 
     // ---- what is settled ----

@@ -8,6 +8,7 @@ mod checks;
 mod deliverer;
 mod handle;
 mod lanes;
+mod pace;
 mod status;
 
 pub use self::handle::{Configured, Webhooks};
