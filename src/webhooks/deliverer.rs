@@ -65,10 +65,6 @@ pub(super) struct Deliverer {
     loaded: VecDeque<(InHand, StoredEvent)>,
     sending: usize,
     pace: Pace,
-    /// Time before which no request leaves, if one must wait.
-    held_until: Option<Instant>,
-    /// Number of the last row read.
-    read_up_to: i64,
     rows: Progress,
     delivered: Vec<i64>,
     overdue: Vec<i64>,
@@ -78,6 +74,8 @@ pub(super) struct Deliverer {
 /// Work of the store that is under way, or wanted.
 #[derive(Debug, Default)]
 struct Progress {
+    /// Number of the last row read.
+    read_up_to: i64,
     has_more: bool,
     is_reading: bool,
     is_loading: bool,
@@ -111,8 +109,6 @@ impl Deliverer {
             loaded: VecDeque::new(),
             sending: 0,
             pace: Pace::new(Instant::now()),
-            held_until: None,
-            read_up_to: 0,
             rows: Progress { has_more: true, ..Progress::default() },
             delivered: Vec::new(),
             overdue: Vec::new(),
@@ -165,7 +161,7 @@ impl Deliverer {
         }
         self.rows.has_more = false;
         self.rows.is_reading = true;
-        let (store, name, after) = (self.store.clone(), self.name.clone(), self.read_up_to);
+        let (store, name, after) = (self.store.clone(), self.name.clone(), self.rows.read_up_to);
         let page = async move { store.read(move |conn| store::list_webhook_events(conn, &name, after, PAGE)).await };
         ctx.spawn(page.into_actor(self).map(Self::on_page));
     }
@@ -177,7 +173,7 @@ impl Deliverer {
                 deliverer.rows.has_more |= i64::try_from(page.len()).is_ok_and(|count| count >= PAGE);
                 deliverer.pace.note_come(page.len(), Instant::now());
                 for event in page {
-                    deliverer.read_up_to = event.number;
+                    deliverer.rows.read_up_to = event.number;
                     deliverer.lanes.push(event);
                 }
                 deliverer.go_on(ctx);
@@ -236,12 +232,7 @@ impl Deliverer {
 
     fn send(&mut self, ctx: &mut Context<Self>) {
         let (now, has_room) = (Instant::now(), self.lanes.len() < self.bounds.waiting_max / 2);
-        self.held_until = None;
-        while self.sending < REQUESTS_MAX && !self.loaded.is_empty() {
-            if let Err(until) = self.pace.leave(has_room, now) {
-                self.held_until = Some(until);
-                break;
-            }
+        while self.sending < REQUESTS_MAX && !self.loaded.is_empty() && self.pace.leave(has_room, now) {
             let Some((in_hand, event)) = self.loaded.pop_front() else { break };
             self.sending += 1;
             let (id, body) = (event.id().to_string(), (self.show)(&event));
@@ -296,7 +287,7 @@ impl Deliverer {
         // Of what is due already, whatever holds it up goes on by itself.
         let now = Instant::now();
         let next = self.lanes.next_due().filter(|due| *due > now);
-        let Some(due) = next.into_iter().chain(self.held_until).min() else { return };
+        let Some(due) = next.into_iter().chain(self.pace.held_until()).min() else { return };
         if self.timer.is_some_and(|(set_for, _)| set_for <= due) {
             return;
         }

@@ -19,11 +19,12 @@ pub(super) struct Pace {
     is_rush: bool,
     slice_began: Instant,
     left: usize,
+    is_held: bool,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { second_began: now, come: 0, is_rush: false, slice_began: now, left: 0 }
+        Self { second_began: now, come: 0, is_rush: false, slice_began: now, left: 0, is_held: false }
     }
 
     /// Notes events that have come.
@@ -33,15 +34,19 @@ impl Pace {
         self.is_rush |= self.come > REQUESTS_A_SECOND;
     }
 
-    /// Counts a request; returns the time before which it must not leave, if there is one, and then does not count it.
-    /// `has_room`: so few events wait that more may.
-    pub(super) fn leave(&mut self, has_room: bool, now: Instant) -> Result<(), Instant> {
+    /// Counts a request, unless it must not leave yet. `has_room`: so few events wait that more may.
+    pub(super) fn leave(&mut self, has_room: bool, now: Instant) -> bool {
         self.turn_to(now);
-        if self.is_rush && has_room && self.left >= REQUESTS_A_SLICE {
-            return Err(self.slice_began + SLICE);
+        self.is_held = self.is_rush && has_room && self.left >= REQUESTS_A_SLICE;
+        if !self.is_held {
+            self.left = self.left.saturating_add(1);
         }
-        self.left = self.left.saturating_add(1);
-        Ok(())
+        !self.is_held
+    }
+
+    /// Returns the time at which the next request may leave, if the last one must not.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.is_held.then(|| self.slice_began + SLICE)
     }
 
     fn turn_to(&mut self, now: Instant) {
@@ -64,7 +69,7 @@ mod tests {
     /// Returns how many requests may leave in a second from `begun` on, tried each millisecond.
     fn leaving(pace: &mut Pace, begun: Instant, has_room: bool) -> usize {
         let times = (0..1_000).map(|millis| begun + Duration::from_millis(millis));
-        times.map(|now| (0..100).take_while(|_| pace.leave(has_room, now).is_ok()).count()).sum()
+        times.map(|now| (0..100).take_while(|_| pace.leave(has_room, now)).count()).sum()
     }
 
     #[test]

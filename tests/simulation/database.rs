@@ -38,7 +38,10 @@ pub fn clear(conn: &mut AnyConnection) {
     let tables = names(conn);
     let delete: String = tables.iter().map(|table| format!("DELETE FROM {table};")).collect();
     sqlite(conn)
-        .batch_execute(&format!("PRAGMA foreign_keys = OFF; BEGIN; {delete} COMMIT; PRAGMA foreign_keys = ON;"))
+        .batch_execute(&format!(
+            "PRAGMA foreign_keys = OFF; BEGIN; {delete} INSERT INTO user_names (user_names) VALUES ('delete-all'); COMMIT; \
+             PRAGMA foreign_keys = ON;"
+        ))
         .expect("deletes");
     // Present only once a table counts by it.
     let _ = sqlite(conn).batch_execute("DELETE FROM sqlite_sequence;");
@@ -74,7 +77,10 @@ pub fn digest(conn: &mut AnyConnection, digest: &mut Digest) {
 }
 
 fn names(conn: &mut AnyConnection) -> Vec<String> {
-    let query = format!("SELECT name AS text FROM sqlite_master WHERE type = 'table' AND {FOREIGN} ORDER BY name");
+    // The index of names is a table that nobody reads, in tables of its own.
+    let query = format!(
+        "SELECT name AS text FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND {FOREIGN} ORDER BY name"
+    );
     let rows: Vec<Text> = diesel::sql_query(query).load(sqlite(conn)).expect("tables are listed");
     rows.into_iter().map(|row| row.text).collect()
 }

@@ -7,7 +7,9 @@ use log::warn;
 use super::Broker;
 use crate::chat::ports::{ChatError, Notice, Notified, OwnCopy, Reply, Sent, USED_OTHERWISE};
 use crate::chat::query::{KnownMessage, Query};
-use crate::chat::state::{AfterCommit, Audience, DeliveryReceipt, DispatchedMessage, InFlight, ReplyTo, RingKey, SentId};
+use crate::chat::state::{
+    AfterCommit, Audience, DeliveryReceipt, DispatchedMessage, FailedSend, InFlight, ReplyTo, RingKey, SentId,
+};
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
 use crate::model::{LastMessage, Message, MessageId, MessageStatus, Place, UserId};
@@ -235,15 +237,15 @@ impl Broker {
         // dispatched, or if the connection broke during the commit.
         let reply = match error {
             StoreError::Unknown => ChatError::NotStored,
-            StoreError::Unavailable if in_flight.is_dispatched || in_flight.was_given_up => ChatError::NotStored,
+            StoreError::Unavailable if in_flight.is_dispatched || in_flight.may_be_seen => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
         // A retry has the same `clientMessageId` and so the same id: by that it is kept from those who have seen this try.
-        if in_flight.message.client_message_id.is_some() && reply != ChatError::StorageUnavailable {
-            let notified = self.who_was_notified(&in_flight);
+        if in_flight.message.client_message_id.is_some() {
+            let (notified, may_be_seen) = (self.who_was_notified(&in_flight), reply != ChatError::StorageUnavailable);
             let now = self.now();
-            self.sends.note_failed(id, notified, now);
+            self.sends.note_failed(id, FailedSend { notified, may_be_seen }, now);
         }
         // Else the retry would count as a repeat of a message that is not there.
         if let Some(client_id) = &in_flight.message.client_message_id

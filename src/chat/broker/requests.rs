@@ -46,12 +46,12 @@ impl Broker {
     }
 
     /// Returns the answer to a command that is refused: `STORAGE_UNAVAILABLE` promises that nobody has seen a message, and of one
-    /// whose earlier try was given up nobody can.
+    /// whose earlier try may have been seen nobody can.
     fn refusal_of(&self, running: &Running, error: ChatError) -> ChatError {
         let client_id = running.command.draft().and_then(|draft| draft.client_message_id.as_deref());
-        let was_given_up = |client_id| self.sends.was_given_up(&MessageId::of_client_id(&running.user, client_id));
+        let was_seen = |client_id| self.sends.may_have_been_seen(&MessageId::of_client_id(&running.user, client_id));
         match error {
-            ChatError::StorageUnavailable if client_id.is_some_and(was_given_up) => ChatError::NotStored,
+            ChatError::StorageUnavailable if client_id.is_some_and(was_seen) => ChatError::NotStored,
             error => error,
         }
     }

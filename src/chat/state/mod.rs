@@ -53,7 +53,7 @@ pub(crate) use self::replay::ReplayLog;
 pub(crate) use self::requests::{HookAnswer, Prefetched, ReplyTo, Requester, ResolvedAlias, Running};
 pub(crate) use self::rings::{MissedEvent, ReplayExclude, RingKey};
 pub(crate) use self::rooms::{Room, Rooms};
-pub(crate) use self::sends::{Audience, DispatchedLists, InFlight, Sends, Target};
+pub(crate) use self::sends::{Audience, DispatchedLists, FailedSend, InFlight, Sends, Target};
 pub(crate) use self::sent_ids::{SENT_IDS_MAX, SentId, SentIds};
 pub(crate) use self::sessions::{EventProgress, Session, Sessions, sent_by};
 pub(crate) use self::subscriptions::{Subscriptions, was_notified};

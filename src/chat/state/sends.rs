@@ -33,6 +33,8 @@ pub(crate) struct InFlight {
     pub waits_for_commit: bool,
     /// An earlier try was given up; the database may have stored it nevertheless.
     pub was_given_up: bool,
+    /// Set if that try may have been seen.
+    pub may_be_seen: bool,
     /// Users who were notified of that try, by the event with this number.
     pub excluded: HashMap<UserId, u64>,
     /// Of the request, where it bears a `clientMessageId`.
@@ -59,6 +61,7 @@ impl InFlight {
             absent: Arc::default(),
             waits_for_commit: false,
             was_given_up: false,
+            may_be_seen: false,
             excluded: HashMap::default(),
             request_hash: None,
             event: None,
@@ -155,9 +158,10 @@ impl Sends {
         let id = in_flight.message.id;
         self.take_position(in_flight.message.position);
         // The database may have stored the earlier try: only the commit tells whether this one is new and to be dispatched.
-        if let Some(notified) = self.failed.take(id) {
+        if let Some(FailedSend { notified, may_be_seen }) = self.failed.take(id) {
             in_flight.waits_for_commit = true;
             in_flight.was_given_up = true;
+            in_flight.may_be_seen = may_be_seen;
             in_flight.excluded = notified;
         }
         // Behind one that waits all wait, for an offset claims every position below its own.
@@ -253,14 +257,14 @@ impl Sends {
 
     // ---- who had a message that is given up ----
 
-    /// A named send is given up: these have it, each by the event with that number.
-    pub(crate) fn note_failed(&mut self, id: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
-        self.failed.insert(id, notified, now);
+    /// A named send is given up.
+    pub(crate) fn note_failed(&mut self, id: MessageId, failed: FailedSend, now: Timestamp) {
+        self.failed.insert(id, failed, now);
     }
 
-    /// Returns whether an earlier try of a named send was given up, and may have been seen or stored.
-    pub(crate) fn was_given_up(&self, id: &MessageId) -> bool {
-        self.failed.contains(id)
+    /// Returns whether an earlier try of a named send was given up after it may have been seen.
+    pub(crate) fn may_have_been_seen(&self, id: &MessageId) -> bool {
+        self.failed.sends.get(id).is_some_and(|failed| failed.may_be_seen)
     }
 
     /// Forgets who had what was given up before then.
@@ -289,36 +293,43 @@ impl Sends {
     }
 }
 
-/// Named sends that were given up, and who had been notified of them by which event: a retry goes to the others.
+/// A named send that was given up: a retry goes to those who have not had it.
+#[derive(Debug, Default)]
+pub(crate) struct FailedSend {
+    /// Users who were notified, each by the event with that number.
+    pub notified: HashMap<UserId, u64>,
+    /// Tells whether anybody may have seen it.
+    pub may_be_seen: bool,
+}
+
+/// Named sends that were given up.
 #[derive(Debug, Default)]
 struct FailedSends {
-    notified: HashMap<MessageId, HashMap<UserId, u64>>,
+    sends: HashMap<MessageId, FailedSend>,
     order: VecDeque<(Timestamp, MessageId)>,
 }
 
 impl FailedSends {
-    /// Remembers who was notified.
-    pub(crate) fn insert(&mut self, message: MessageId, notified: HashMap<UserId, u64>, now: Timestamp) {
-        self.notified.entry(message).or_default().extend(notified);
+    /// Remembers a send, beside what is known of earlier tries.
+    pub(crate) fn insert(&mut self, message: MessageId, failed: FailedSend, now: Timestamp) {
+        let known = self.sends.entry(message).or_default();
+        known.notified.extend(failed.notified);
+        known.may_be_seen |= failed.may_be_seen;
         self.order.push_back((now, message));
         while self.order.len() > FAILED_MAX {
-            self.order.pop_front().map(|(_, oldest)| self.notified.remove(&oldest));
+            self.order.pop_front().map(|(_, oldest)| self.sends.remove(&oldest));
         }
     }
 
-    /// Takes the users who were notified of an earlier try, if one was given up.
-    pub(crate) fn take(&mut self, message: MessageId) -> Option<HashMap<UserId, u64>> {
-        self.notified.remove(&message)
-    }
-
-    fn contains(&self, message: &MessageId) -> bool {
-        self.notified.contains_key(message)
+    /// Takes what is known of an earlier try, if one was given up.
+    pub(crate) fn take(&mut self, message: MessageId) -> Option<FailedSend> {
+        self.sends.remove(&message)
     }
 
     /// Forgets what is older.
     pub(crate) fn forget_before(&mut self, then: Timestamp) {
         while self.order.front().is_some_and(|(at, _)| *at < then) {
-            self.order.pop_front().map(|(_, oldest)| self.notified.remove(&oldest));
+            self.order.pop_front().map(|(_, oldest)| self.sends.remove(&oldest));
         }
     }
 }
@@ -394,12 +405,17 @@ mod tests {
     fn a_name_that_was_given_up_remembers_who_has_it() {
         let mut sends = Sends::new(0);
         let now = Timestamp::from_millis(1);
-        sends.note_failed(id(1), HashMap::from_iter([(user("bob"), 9)]), now);
+        let seen = || FailedSend { notified: HashMap::from_iter([(user("bob"), 9)]), may_be_seen: true };
+        sends.note_failed(id(1), seen(), now);
+        sends.note_failed(id(1), FailedSend::default(), now);
         sends.forget_failed_before(now);
+        assert!(sends.may_have_been_seen(&id(1)) && !sends.may_have_been_seen(&id(2)));
         assert!(!sends.admit(in_flight(1, false), true), "the database may have stored it");
         let again = sends.get(&id(1)).unwrap();
-        assert!(again.was_given_up && again.waits_for_commit && again.excluded.get(&user("bob")) == Some(&9));
-        sends.note_failed(id(2), HashMap::from_iter([(user("bob"), 9)]), now);
+        assert!(
+            again.was_given_up && again.may_be_seen && again.waits_for_commit && again.excluded.get(&user("bob")) == Some(&9)
+        );
+        sends.note_failed(id(2), seen(), now);
         sends.forget_failed_before(Timestamp::from_millis(2));
         sends.admit(in_flight(2, false), true);
         assert!(!sends.get(&id(2)).unwrap().was_given_up, "after a day");
