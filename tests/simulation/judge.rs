@@ -341,10 +341,8 @@ impl<'a> Judge<'a> {
                 }
                 continue;
             };
-            // A message answered with NOT_STORED and sent again has the position of its retry (P5).
-            if send.refusals.iter().any(|code| code == "NOT_STORED")
-                || confirms_by_event && send.attempts > 1 && send.pages.contains(&number)
-            {
+            // A message that was given up and sent again has the position of its retry (P5), whether its page heard of it or not.
+            if send.may_have_been_given_up() || confirms_by_event && send.attempts > 1 && send.pages.contains(&number) {
                 continue;
             }
             match reached.get(row.place.as_str()) {
