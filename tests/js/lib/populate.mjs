@@ -43,6 +43,9 @@ SELECT ${uuid('i', 1)}, CASE WHEN i % 5 = 0 THEN 'group' WHEN i % 7 = 0 THEN 'ai
   iif(i % 5 = 0, ${user('i')}, NULL), iif(i % 5 <> 0 AND i % 7 <> 0, ${user('i')} || char(10) || ${user(`i + 1 + i / ${users}`)}, NULL), 0, 0, ${START} + i, ${START} + i
 FROM ${numbers(conversations)};
 
+-- Conversations that were deleted, and whose messages have not all gone.
+INSERT INTO deleted_places (place) SELECT ${uuid('i', 6)} FROM ${numbers(3)};
+
 INSERT INTO participants (conversation, user_id, delivered_seq, read_seq, joined_at, joined_rank, joined_position, left_at)
 SELECT ${uuid('c.i', 1)}, ${user(`c.i + iif(k.i = 1, 0, k.i - 1 + iif(c.i % 5 = 0, 0, c.i / ${users}))`)}, c.i % 3, c.i % 2, ${START} + c.i, k.i, 0, iif(c.i % 5 = 0 AND k.i = 6, ${START} + 9, NULL)
 FROM ${numbers(conversations)} AS c, ${numbers(8)} AS k

@@ -379,7 +379,7 @@ for (const database of DATABASES) {
         for (;;) {
           const answer = await ann.ask('sendDirectMessage', { receiverId: bob.user.id, content: 'lost', listingId: 'unknown', clientMessageId: 'c1' });
           if (answer.success) return answer;
-          assertRefusal(answer, 'STORAGE_UNAVAILABLE');
+          assertRefusal(answer, error.code);
           await server.api('GET', '/readyz');
         }
       })());
