@@ -28,6 +28,8 @@ const FEW: usize = 16;
 const PAGE: i64 = 5_000;
 /// Time for which commits are gathered before their events are read.
 const GATHER: Duration = Duration::from_millis(10);
+/// The same while more events come than leave.
+const LONG_GATHER: Duration = Duration::from_millis(100);
 /// Time for which delivered events are gathered before they are deleted.
 const DELETE_AFTER: Duration = Duration::from_millis(100);
 /// Pause after a failure of the store.
@@ -138,10 +140,11 @@ impl Deliverer {
 
     fn await_events(&self, ctx: &mut Context<Self>) {
         let mut events = self.events.clone();
+        let gather = if self.pace.is_rush() { LONG_GATHER } else { GATHER };
         let changed = async move {
             // It fails once the store is gone, and nothing is left to be done.
             let is_there = events.changed().await.is_ok();
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(gather).await;
             events.mark_unchanged();
             is_there.then_some(events)
         };

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 /// Requests a second while more events than that come. Each costs about as much as storing a message.
-const REQUESTS_A_SECOND: usize = 2_000;
+const REQUESTS_A_SECOND: usize = 1_000;
 /// Time in which a share of them leaves.
 const SLICE: Duration = Duration::from_millis(10);
 /// Maximum number of requests in a slice.
-const REQUESTS_A_SLICE: usize = 20;
+const REQUESTS_A_SLICE: usize = 10;
 /// Time in which events are counted.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,6 +42,11 @@ impl Pace {
             self.left = self.left.saturating_add(1);
         }
         !self.is_held
+    }
+
+    /// Returns whether more events come than leave.
+    pub(super) fn is_rush(&self) -> bool {
+        self.is_rush
     }
 
     /// Returns the time at which the next request may leave, if the last one must not.
