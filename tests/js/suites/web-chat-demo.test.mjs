@@ -74,7 +74,11 @@ describe('the demo at /', () => {
         await say(page, 'Ben', answer);
         await shown(page, 'Ada', answer).waitFor();
         for (const name of ['Ada', 'Ben']) {
-          for (const said of [text, answer]) assert.equal(await shown(page, name, said).count(), 1, `${said}, once at ${name}`);
+          for (const said of [text, answer]) {
+            // Whose words they are sees them by the answer, which may come behind the other's copy.
+            await shown(page, name, said).first().waitFor();
+            assert.equal(await shown(page, name, said).count(), 1, `${said}, once at ${name}`);
+          }
         }
       }
     }
