@@ -140,15 +140,24 @@ async fn waits_behind_a_catch_up(senders: Capabilities) {
     assert_eq!(received(&mut broker, ann).await.len(), 16, "a first page");
     broker.ask(ann, direct("cid", "later")).await.unwrap();
     broker.ask(ann, direct("bob", "live")).await.unwrap();
+    let seq_of = |heard: &Heard| if let Heard::Event(event) = heard { event.event_seq() } else { None };
+    let live = broker.next(bob, seq_of).await;
     assert!(received(&mut broker, ann).await.is_empty());
     // Before a catch-up, everybody's progress is stored.
     catch_up(&mut broker, "cid", ALL_CAPABILITIES).await;
     assert_eq!(received(&mut broker, ann).await, ["cid later"]);
+    // Answered together they would be told together, the newest first.
+    broker.answer_pings(false);
     broker.addr.send(CatchUpDrained { connection: bob.0 }).await.unwrap();
     caught_up(&mut broker, bob).await;
+    broker.confirm(bob, Watermark::Page(2)).await;
+    let mut heard = received(&mut broker, ann).await;
+    broker.answer_pings(true);
+    broker.confirm(bob, Watermark::Event(live)).await;
+    heard.extend(received(&mut broker, ann).await);
     let mut expected = vec!["bob later"; 4];
     expected.extend(senders.received_at_once.then_some("bob"));
-    assert_eq!(received(&mut broker, ann).await, expected);
+    assert_eq!(heard, expected);
     broker.disconnect(bob, true).await;
     let (_, catches_up) = knock(&mut broker, "bob").await;
     assert!(!catches_up, "he has it");
