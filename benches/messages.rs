@@ -152,19 +152,7 @@ fn masked(text: &str) -> Vec<u8> {
 
 /// Returns the default rules without rate limits; every token is one of bob's.
 fn rules() -> Rules {
-    let verify = |_: &str, _: Timestamp| -> Result<Claims, TokenError> {
-        Ok(Claims {
-            user: user("bob"),
-            expires_at: None,
-            issued_at: None,
-            login: None,
-            revocation_key: "key".into(),
-            username: None,
-            full_name: None,
-            email: None,
-            role: None,
-        })
-    };
+    let verify = |_: &str, _: Timestamp| -> Result<Claims, TokenError> { Ok(Claims::of(user("bob"), "key")) };
     let mut rules = Rules { dialects: DialectSet::all(), ..Rules::new(Box::new(verify)) };
     rules.limits.events_per_second = 0;
     rules.limits.receipts_per_second = 0;

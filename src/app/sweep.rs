@@ -1,8 +1,9 @@
 //! Removes what nobody can find any more: messages of deleted conversations, and uploads that have lost their last
 //! reference. At the start, what a crash left.
 //!
-//! Messages go a few at a time, so that the others' sends wait for one step at most. Removal of an upload has three steps: delete the upload's row, unless something refers to it again; delete its file; delete the
-//! note that asked for it. A crash between them leaves the note, so the next start continues.
+//! Messages go a few at a time, so that the others' sends wait for one step at most. Removal of an upload has three
+//! steps: delete the upload's row, unless something refers to it again; delete its file; delete the note that asked for
+//! it. A crash between them leaves the note, so the next start continues.
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,8 +19,6 @@ use crate::store::{self, Store, StoreError, Write};
 const STEP: i64 = 200;
 /// Pause between two sweeps, so that deletions close together share one.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Pause between two steps, in which the writer serves others.
-const STEP_PAUSE: Duration = Duration::from_millis(50);
 /// Pause after a failure of the database.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
@@ -44,15 +43,11 @@ pub(super) fn begin(upload_dir: PathBuf, store: Store, chat: Addr<ChatServer>) -
 
 /// Deletes all messages of deleted conversations, and checks all files that are noted.
 async fn sweep(upload_dir: &Path, store: &Store, chat: &Addr<ChatServer>) -> Result<(), StoreError> {
-    loop {
-        let has_more = store::prune_deleted(store).await?;
+    while store::prune_deleted(store).await? {
         // In between: nobody's file waits for another's thousand messages.
         remove_files(upload_dir, store, chat).await?;
-        if !has_more {
-            return Ok(());
-        }
-        tokio::time::sleep(STEP_PAUSE).await;
     }
+    remove_files(upload_dir, store, chat).await
 }
 
 /// Checks all files that are noted.

@@ -198,15 +198,10 @@ mod tests {
 
     fn claims(login: Option<&str>, issued_at: Option<i64>) -> Claims {
         Claims {
-            user: UserId::parse("ann").unwrap(),
             expires_at: Some(Timestamp::from_millis(10_000)),
             issued_at: issued_at.map(Timestamp::from_millis),
             login: login.map(str::to_owned),
-            revocation_key: login.unwrap_or("fingerprint").into(),
-            username: None,
-            full_name: None,
-            email: None,
-            role: None,
+            ..Claims::of(UserId::parse("ann").unwrap(), login.unwrap_or("fingerprint"))
         }
     }
 

@@ -1,7 +1,7 @@
 //! Revoked logins and tokens.
-use crate::hash::HashMap;
 
 use super::token::Claims;
+use crate::hash::HashMap;
 use crate::model::Timestamp;
 
 /// Revoked keys (see [`Claims::revocation_key`]), each kept until nothing with it could be valid any more.

@@ -24,6 +24,13 @@ pub struct FeedEvent {
     pub kind: FeedEventKind,
 }
 
+impl FeedEvent {
+    /// Makes the event of an incident that happens now.
+    pub(crate) fn incident(socket: Option<SocketId>, user: Option<UserId>, incident: Incident) -> Self {
+        Self { at: Timestamp::now(), socket, user, kind: FeedEventKind::Incident(incident) }
+    }
+}
+
 /// Kind of event.
 #[derive(Debug, Clone)]
 pub enum FeedEventKind {

@@ -131,17 +131,8 @@ impl Named {
         let is_role = role.as_deref().is_none_or(|role| UserRole::parse(role).is_some());
         // Guests are named by this server alone.
         let user = UserId::parse(&id).ok().filter(|user| is_right && is_role && !user.is_guest())?;
-        Some(Claims {
-            user,
-            expires_at,
-            issued_at: Some(now),
-            login: None,
-            revocation_key: question.into(),
-            username,
-            full_name,
-            email,
-            role,
-        })
+        let issued_at = Some(now);
+        Some(Claims { expires_at, issued_at, username, full_name, email, role, ..Claims::of(user, question) })
     }
 }
 

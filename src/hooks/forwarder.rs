@@ -17,7 +17,7 @@ use crate::backend::{Endpoint, EndpointError};
 use crate::chat::{ForwardOutcome, Forwarded, Notice, ToWorker};
 use crate::config::Config;
 use crate::engineio::Delivery;
-use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
+use crate::feed::{Feed, FeedEvent, Incident};
 use crate::meter::Counted;
 use crate::model::Timestamp;
 use crate::session::ForwardEvent;
@@ -120,11 +120,9 @@ impl Forwarder {
     }
 
     fn tell_watchers(&self, ForwardEvent { socket, account, event, .. }: &ForwardEvent, cause: &str) {
-        self.feed.publish(|| FeedEvent {
-            at: Timestamp::now(),
-            socket: Some(*socket),
-            user: Some(account.profile.id.clone()),
-            kind: FeedEventKind::Incident(Incident::ForwardFailed { event: (&**event).into(), cause: cause.into() }),
+        self.feed.publish(|| {
+            let failed = Incident::ForwardFailed { event: (&**event).into(), cause: cause.into() };
+            FeedEvent::incident(Some(*socket), Some(account.profile.id.clone()), failed)
         });
     }
 

@@ -16,7 +16,7 @@ use crate::chat::{AskHook, AskUpload, ConnectVerdict, HookRefusal, HookSaid, Hoo
 use crate::config::{Config, HookEvent, HookFailure};
 use crate::dialect::DialectSet;
 use crate::engineio::{ConnectionKey, Delivery};
-use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
+use crate::feed::{Feed, FeedEvent, Incident};
 use crate::meter::Counted;
 use crate::model::{SocketId, Timestamp, UserId};
 use crate::session::AskConnect;
@@ -175,12 +175,7 @@ impl Hook {
     }
 
     fn tell_watchers(&self, asker: &Asker, incident: impl FnOnce(&'static str) -> Incident) {
-        self.feed.publish(|| FeedEvent {
-            at: Timestamp::now(),
-            socket: asker.socket,
-            user: asker.user.clone(),
-            kind: FeedEventKind::Incident(incident(asker.event.as_str())),
-        });
+        self.feed.publish(|| FeedEvent::incident(asker.socket, asker.user.clone(), incident(asker.event.as_str())));
     }
 
     /// Tells the caller the answer; without one, what `HOOK_FAILURE` says.

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hash::HashMap;
-
 use super::lag::Lag;
 use super::waiting::{Bound, Waiting};
 use crate::chat::{Broadcast, Event, Replay, ReplayKind};
+use crate::hash::HashMap;
 use crate::model::{ChangesNotified, Message, MessageId, Part, SocketId};
 
 /// The bound is exceeded, and no catch-up could bring the event later.

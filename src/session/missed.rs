@@ -1,9 +1,8 @@
 //! Presence and typing events dropped for a slow reader: the latest state is sent once its outbox is empty.
 use std::sync::Arc;
 
-use crate::hash::HashMap;
-
 use crate::chat::{Event, PresenceChange};
+use crate::hash::HashMap;
 use crate::model::{ChosenStatus, ConversationId, Profile, UserId};
 
 /// Maximum number of users whose presence, and typing, is remembered for one socket.

@@ -69,9 +69,11 @@ pub async fn prune_notifications(store: &Store, before: Timestamp) -> Result<usi
 /// # Errors
 /// Same as [`prune_messages`].
 pub async fn prune_deleted(store: &Store) -> Result<bool, StoreError> {
-    let place = store.read_after_writes(|conn| deleted_places::table.select(deleted_places::place).first(conn).optional());
-    let Some(place) = place.await? else { return Ok(false) };
+    // Whoever has heard of a deletion comes after its commit.
+    let place = store.read(|conn| deleted_places::table.select(deleted_places::place).first(conn).optional()).await?;
+    let Some(place) = place else { return Ok(false) };
     store.write(Write::PruneDeleted { place, limit: STEP_ROWS }).await?;
+    sleep(PAUSE).await;
     Ok(true)
 }
 

@@ -14,7 +14,7 @@ use super::lanes::{AfterFailure, InHand, LOOK_EVERY, Lanes};
 use super::pace::Pace;
 use super::status::Status;
 use crate::backend::{Endpoint, EndpointError};
-use crate::feed::{Feed, FeedEvent, FeedEventKind, Incident};
+use crate::feed::{Feed, FeedEvent, Incident};
 use crate::model::Timestamp;
 use crate::store::{self, QueuedEvent, Store, StoreError, StoredEvent, Write, Written};
 
@@ -278,12 +278,7 @@ impl Deliverer {
 
     /// Tells watchers what became of events; `incident` is given the name of the webhook, and how many wait.
     fn tell_watchers(&self, incident: impl FnOnce(Box<str>, usize) -> Incident) {
-        self.feed.publish(|| FeedEvent {
-            at: Timestamp::now(),
-            socket: None,
-            user: None,
-            kind: FeedEventKind::Incident(incident(self.name.as_str().into(), self.lanes.len())),
-        });
+        self.feed.publish(|| FeedEvent::incident(None, None, incident(self.name.as_str().into(), self.lanes.len())));
     }
 
     fn wake_when_due(&mut self, ctx: &mut Context<Self>) {

@@ -408,8 +408,7 @@ export async function runOnce({ seed, database, delivery, seconds, messages, kil
     const pages = [...devices.values()].flatMap(({ name: device, plan: { user, pinned, version }, pages: all }) => all.map(({ name, killed, log }) => (
       { name, device, user, pinned, offsets: version === '4.8', killed, records: readLog(log) })));
     const drafts = new Set(pages.flatMap(({ records }) => draftsIn(records)));
-    const reader = server;
-    const histories = await readHistories(reader, [...conversations, ...await findNew(reader, drafts, tokens)], tokens);
+    const histories = await readHistories(server, [...conversations, ...await findNew(server, drafts, tokens)], tokens);
     const { crashes, halts, files } = host;
     const verdict = judge({ conversations: histories, pages, crashes, halts, files, told: receiver?.lines(), asked: hook?.questions() }, [...CONTRACT[delivery], ...allow]);
     for (const text of [...host.complaints, ...late]) verdict.violations.unshift({ rule: 'run', text });

@@ -603,17 +603,7 @@ impl<'a> World<'a> {
     fn rules(&self) -> Rules {
         let users = self.names.users.clone();
         let verify = move |token: &str, _: Timestamp| match UserId::parse(token) {
-            Ok(user) if users.iter().any(|known| known == token) => Ok(Claims {
-                user,
-                expires_at: None,
-                issued_at: None,
-                login: None,
-                revocation_key: "key".into(),
-                username: None,
-                full_name: None,
-                email: None,
-                role: None,
-            }),
+            Ok(user) if users.iter().any(|known| known == token) => Ok(Claims::of(user, "key")),
             _ => Err(TokenError::Invalid),
         };
         let (ids, seed) = (self.ids.clone(), self.setup.seed);

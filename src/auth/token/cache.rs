@@ -1,9 +1,8 @@
 //! Recently verified tokens: a second CONNECT with the same token costs no signature.
 use std::mem;
 
-use crate::hash::HashMap;
-
 use super::claims::Claims;
+use crate::hash::HashMap;
 
 /// The SHA-256 of a whole token. A token has only one spelling: stray bits in base64 are refused, and header and
 /// payload are signed as text.
@@ -54,17 +53,7 @@ mod tests {
     use crate::model::UserId;
 
     fn claims() -> Claims {
-        Claims {
-            user: UserId::parse("ann").unwrap(),
-            expires_at: None,
-            issued_at: None,
-            login: None,
-            revocation_key: "".into(),
-            username: None,
-            full_name: None,
-            email: None,
-            role: None,
-        }
+        Claims::of(UserId::parse("ann").unwrap(), "")
     }
 
     fn fingerprint(number: usize) -> Fingerprint {

@@ -34,6 +34,21 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// Makes claims that tell nothing but whose they are; `revocation_key`: see the field.
+    pub fn of(user: UserId, revocation_key: impl Into<Box<str>>) -> Self {
+        Self {
+            user,
+            expires_at: None,
+            issued_at: None,
+            login: None,
+            revocation_key: revocation_key.into(),
+            username: None,
+            full_name: None,
+            email: None,
+            role: None,
+        }
+    }
+
     /// Returns whether the token is past its `exp`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)

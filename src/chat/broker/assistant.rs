@@ -2,7 +2,7 @@
 use super::Broker;
 use crate::chat::ports::{Asked, ChatError, ModelError, ModelSaid, ModelWord};
 use crate::chat::query::FoundTurns;
-use crate::chat::state::{Audience, InFlight, Question, ReplyTo};
+use crate::chat::state::{Audience, FailedSend, InFlight, Question, ReplyTo};
 use crate::model::{self, ConversationKind, MODEL_USER, MessageStatus, Place, Role, UserId};
 use crate::store::StoreError;
 
@@ -76,7 +76,11 @@ impl Broker {
         };
         let audience = Audience::Pair { kind: ConversationKind::Ai, recipient: question.requester.clone() };
         let reply_to = ReplyTo::Model { conversation: question.conversation };
-        let in_flight = InFlight { waits_for_commit: true, was_given_up: true, ..InFlight::new(message, audience, reply_to) };
+        let in_flight = InFlight {
+            waits_for_commit: true,
+            given_up: Some(FailedSend::default()),
+            ..InFlight::new(message, audience, reply_to)
+        };
         if let Err(error) = self.enter(in_flight) {
             self.answer_settled(question.conversation, Err(error));
         }

@@ -62,7 +62,7 @@ impl Broker {
         self.outside.read(Query::Page { to: Destination { connection, socket }, query: Box::new(query) });
     }
 
-    /// What was admitted before some catch-ups began is stored, or cannot be.
+    /// Begins the catch-ups that waited for what was admitted before: it is stored, or cannot be.
     pub(super) fn on_settled(&mut self, settled: Result<(), StoreError>) {
         let (sockets, more_wait) = self.work.settling.take();
         if more_wait {

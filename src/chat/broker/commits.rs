@@ -1,7 +1,6 @@
 //! Consequences of a change that is stored, or is not.
 use std::sync::Arc;
 
-use crate::hash::{HashMap, HashSet};
 use log::warn;
 
 use super::Broker;
@@ -12,6 +11,7 @@ use crate::chat::state::{
 };
 use crate::config::Delivery;
 use crate::engineio::ConnectionKey;
+use crate::hash::{HashMap, HashSet};
 use crate::model::{LastMessage, Message, MessageId, MessageStatus, Place, UserId};
 use crate::store::{StoreError, Written};
 
@@ -148,7 +148,7 @@ impl Broker {
 
     /// The commit is there: the sender is notified first, then all that waited.
     fn confirm(&mut self, in_flight: InFlight, seq: i64) {
-        let InFlight { message, reply_to, is_delivered, absent, excluded, waiters, audience, event, question, .. } = in_flight;
+        let InFlight { message, reply_to, is_delivered, absent, given_up, waiters, audience, event, question, .. } = in_flight;
         let mut message = Arc::unwrap_or_clone(message);
         // The store numbers a conversation's messages, so the number is known only now.
         message.seq = seq;
@@ -169,7 +169,7 @@ impl Broker {
             (is_newest, DeliveryReceipt::of(&message), event.and_then(|event| event.event_seq()))
         {
             let at = self.now();
-            let excluded = self.who_has(&receipt, excluded);
+            let excluded = self.who_has(&receipt, given_up.map(|earlier| earlier.notified).unwrap_or_default());
             self.note_dispatched(DispatchedMessage { receipt, event_seq, is_delivered, absent, excluded, is_deleted: false, at });
         }
         // Only a stored question is asked: the answer to one that is given up would stand alone.
@@ -199,7 +199,7 @@ impl Broker {
         };
         let id = in_flight.message.id;
         let is_same = hash.is_none() || hash == in_flight.request_hash;
-        if in_flight.was_given_up && is_same {
+        if in_flight.given_up.is_some() && is_same {
             return self.confirm_late(InFlight { message: Arc::new(known), ..in_flight });
         }
         if let Some(client_id) = &known.client_message_id
@@ -233,11 +233,12 @@ impl Broker {
         let id = in_flight.message.id;
         let (sender, dispatched) = (&in_flight.message.sender.id, in_flight.is_dispatched);
         warn!(message_id:% = id, user:% = sender, handed = dispatched, cause:% = error; "message not stored");
+        let was_seen = dispatched || in_flight.given_up.as_ref().is_some_and(|earlier| earlier.may_be_seen);
         // STORAGE_UNAVAILABLE promises that nobody has seen it and that it is stored nowhere. Neither is certain once it was
         // dispatched, or if the connection broke during the commit.
         let reply = match error {
             StoreError::Unknown => ChatError::NotStored,
-            StoreError::Unavailable if in_flight.is_dispatched || in_flight.may_be_seen => ChatError::NotStored,
+            StoreError::Unavailable if was_seen => ChatError::NotStored,
             StoreError::Unavailable => ChatError::StorageUnavailable,
             _ => ChatError::Internal,
         };
@@ -299,7 +300,8 @@ impl Broker {
                 Some(session) => Some(session.user.clone()),
                 None => self.sends.departed(socket).cloned(),
             });
-        let before = in_flight.excluded.iter().map(|(user, event_seq)| (user.clone(), *event_seq));
+        let before =
+            in_flight.given_up.iter().flat_map(|earlier| &earlier.notified).map(|(user, event_seq)| (user.clone(), *event_seq));
         before.chain(dispatched.map(|user| (user, event_seq))).collect()
     }
 

@@ -1,8 +1,6 @@
 //! The life of conversations: made, renamed, joined, left, deleted. What is stored takes effect on open sockets at once.
 use std::sync::Arc;
 
-use crate::hash::HashSet;
-
 use super::Broker;
 use super::assistant::refuse_model;
 use super::fan_out::Exclude;
@@ -10,6 +8,7 @@ use super::step::{Outcome, Step, Stop};
 use crate::chat::ports::{Broadcast, ChatError, Command, ConversationReply, Event, Reply};
 use crate::chat::query::Lookup;
 use crate::chat::state::{AfterCommit, Change, ReplyTo, Running};
+use crate::hash::HashSet;
 use crate::model::{Conversation, ConversationId, ConversationKind, Place, Timestamp, UserId};
 use crate::store::Write;
 

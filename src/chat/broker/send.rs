@@ -228,7 +228,7 @@ impl Broker {
             excluded.extend(self.sessions_of_client(&sender, pid));
         }
         // An earlier try was given up after they had been sent it: a retry is shown to nobody twice.
-        for (user, event_seq) in &in_flight.excluded {
+        for (user, event_seq) in in_flight.given_up.iter().flat_map(|earlier| &earlier.notified) {
             excluded.extend(self.sessions_notified(user, &in_flight.message.place, *event_seq));
         }
 

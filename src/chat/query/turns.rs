@@ -1,8 +1,8 @@
 //! Turns of a chat that the model is sent.
-use crate::hash::HashSet;
 
 use crate::chat::ports::Turn;
 use crate::chat::state::{Question, answer_id};
+use crate::hash::HashSet;
 use crate::model::{self, MessageId, Place, Role};
 use crate::store::{self, AnyConnection, HistoryRange, QueryResult};
 

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::hash::HashMap;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::chat::outside::{Callback, Outside};
 use crate::chat::ports::{Asked, ChatError, HookQuestion, Reply, Sources, ToWorker};
 use crate::chat::query::Query;
+use crate::hash::HashMap;
 use crate::meter::Counted;
 use crate::model::Timestamp;
 use crate::store::{Done, Store, StoreError, Write};

@@ -1,6 +1,6 @@
 //! Changes of accounts and memberships of late.
-use crate::hash::HashMap;
 
+use crate::hash::HashMap;
 use crate::model::{Timestamp, UserId};
 
 /// Users whose account or memberships changed of late: a read of them that began before is too old to be kept.

@@ -1,7 +1,7 @@
 //! Counts of sessions by the way they speak.
-use crate::hash::HashMap;
 
 use crate::chat::ports::ClientDialects;
+use crate::hash::HashMap;
 
 /// Open sessions by the way they speak: few ways, whatever the number of sessions.
 #[derive(Debug, Default)]

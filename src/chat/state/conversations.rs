@@ -1,11 +1,10 @@
 //! Conversations that are at hand.
 use std::sync::Arc;
 
-use crate::hash::HashMap;
-
 use super::dispatched::DispatchedMessages;
 use super::requests::Running;
 use super::titles::Titles;
+use crate::hash::HashMap;
 use crate::model::{Conversation, ConversationId, ConversationKind, Timestamp, UserId};
 use crate::store::direct_key;
 

@@ -2,10 +2,9 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use crate::hash::HashMap;
-
 use super::dispatched::DeliveryReceipt;
 use crate::chat::ports::Watermark;
+use crate::hash::HashMap;
 use crate::model::{ConversationId, MessageId, Timestamp, UserId};
 
 /// Maximum number of messages of a conversation whose senders hear of a confirmation at once, the newest: front ends know no

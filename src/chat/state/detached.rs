@@ -1,12 +1,11 @@
 //! Sessions whose connection was lost: kept for a while, for clients that come back.
 use std::collections::VecDeque;
 
-use crate::hash::HashMap;
-
 use super::offsets::ReplayCursor;
 use super::subscriptions::Subscriptions;
 use super::tokens::Tokens;
 use crate::chat::ports::{Capabilities, ClientDialects};
+use crate::hash::HashMap;
 use crate::model::{PrivateId, SocketId, Timestamp, UserId};
 
 /// A session without a connection. What happens to its user meanwhile happens to it.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::hash::HashSet;
-
 use crate::model::{ConversationId, Message, MessageId, Timestamp, UserId};
 
 /// Maximum number of messages of one conversation that are remembered: the senders of older ones hear of no more receivers.

@@ -1,7 +1,7 @@
 //! Commands that wait for the operator's hook, and repeats that wait behind them.
-use crate::hash::HashMap;
 
 use super::requests::Running;
+use crate::hash::HashMap;
 use crate::model::MessageId;
 
 /// A command that the hook is asked about.

@@ -2,13 +2,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use super::sessions::Session;
 use super::tokens::Tokens;
 use crate::chat::ports::{Command, OwnCopy};
 use crate::engineio::ConnectionKey;
+use crate::hash::HashMap;
 use crate::model::{PrivateId, SocketId, Timestamp, UserId};
 
 /// Maximum number that wait of one user: as many as two sockets may leave behind with the default limits.

@@ -2,7 +2,6 @@
 use std::time::Duration;
 
 use crate::hash::HashMap;
-
 use crate::model::{Timestamp, UserId};
 
 /// Time for which they are counted: one hour.

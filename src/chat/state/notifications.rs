@@ -2,7 +2,6 @@
 use std::sync::Arc;
 
 use crate::hash::HashMap;
-
 use crate::model::{ConversationId, Message, UserId};
 
 /// A message of which members are to be notified.

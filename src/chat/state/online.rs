@@ -1,6 +1,6 @@
 //! Users who came and went since the store was notified.
-use crate::hash::HashSet;
 
+use crate::hash::HashSet;
 use crate::model::{Timestamp, UserId};
 
 /// Interval at which it is stored that the server runs, while somebody is online: half of the error that a last-seen time may

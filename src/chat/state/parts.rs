@@ -1,7 +1,6 @@
 //! The parts of what the broker knows that belong together.
 use std::sync::Arc;
 
-use crate::hash::{HashMap, HashSet};
 use tokio::sync::oneshot;
 
 use super::catch_up::{PageReads, Settling};
@@ -12,6 +11,7 @@ use super::hooks::HookWaits;
 use super::notifications::Gathered;
 use super::traces::Traces;
 use crate::feed::Feed;
+use crate::hash::{HashMap, HashSet};
 use crate::logging::Refusals;
 use crate::model::{MessageId, UserId};
 

@@ -1,10 +1,9 @@
 //! Presence: who is online for others to see, and what of that waits to be sent and stored.
 use std::collections::VecDeque;
 
-use crate::hash::HashMap;
-
 use super::online::OnlineChanges;
 use crate::chat::ports::PresenceChange;
+use crate::hash::HashMap;
 use crate::model::{Timestamp, UserId};
 
 /// Time for which changes are gathered while they keep coming, in milliseconds.

@@ -2,11 +2,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hash::HashMap;
 use tokio::sync::oneshot;
 
 use crate::chat::ports::ModelError;
 use crate::engineio::ConnectionKey;
+use crate::hash::HashMap;
 use crate::model::{ConversationId, Message, MessageId, Profile, UserId};
 
 /// Maximum number of questions of a chat that wait behind the one that is asked.

@@ -2,11 +2,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use super::offsets::ReplayCursor;
 use crate::chat::ports::{Broadcast, RingLimits, RoomKey};
+use crate::hash::HashMap;
 use crate::model::{MessageId, Part, PrivateId, SocketId, Timestamp, UserId};
 
 /// Owner of a ring.

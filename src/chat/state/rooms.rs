@@ -1,11 +1,11 @@
 //! Rooms: which connections hear what is said where.
 use std::sync::Arc;
 
-use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use crate::chat::ports::RoomKey;
 use crate::engineio::{ConnectionKey, Slot};
+use crate::hash::HashMap;
 use crate::model::Timestamp;
 
 /// One room's connections, a list for each worker. A list is shared with the deliveries that are under way and

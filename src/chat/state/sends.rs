@@ -2,13 +2,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hash::HashMap;
 use smallvec::SmallVec;
 
 use super::questions::Question;
 use super::requests::{ReplyTo, Running};
 use crate::chat::ports::{Broadcast, Event, RoomKey};
 use crate::engineio::{ConnectionKey, Slot};
+use crate::hash::HashMap;
 use crate::model::{Conversation, ConversationId, ConversationKind, Message, MessageId, Place, Profile, Timestamp, UserId};
 
 /// Maximum number of sends that were given up whose ids are remembered.
@@ -31,12 +31,8 @@ pub(crate) struct InFlight {
     pub absent: Arc<[UserId]>,
     /// Set if it is dispatched only once it is stored, whatever `DELIVERY` says.
     pub waits_for_commit: bool,
-    /// An earlier try was given up; the database may have stored it nevertheless.
-    pub was_given_up: bool,
-    /// Set if that try may have been seen.
-    pub may_be_seen: bool,
-    /// Users who were notified of that try, by the event with this number.
-    pub excluded: HashMap<UserId, u64>,
+    /// Earlier try that was given up; the database may have stored it nevertheless.
+    pub given_up: Option<FailedSend>,
     /// Of the request, where it bears a `clientMessageId`.
     pub request_hash: Option<[u8; 32]>,
     /// Event that recipients have.
@@ -60,9 +56,7 @@ impl InFlight {
             dispatched_sockets: SmallVec::new(),
             absent: Arc::default(),
             waits_for_commit: false,
-            was_given_up: false,
-            may_be_seen: false,
-            excluded: HashMap::default(),
+            given_up: None,
             request_hash: None,
             event: None,
             question: None,
@@ -158,11 +152,9 @@ impl Sends {
         let id = in_flight.message.id;
         self.take_position(in_flight.message.position);
         // The database may have stored the earlier try: only the commit tells whether this one is new and to be dispatched.
-        if let Some(FailedSend { notified, may_be_seen }) = self.failed.take(id) {
+        if let Some(failed) = self.failed.take(id) {
             in_flight.waits_for_commit = true;
-            in_flight.was_given_up = true;
-            in_flight.may_be_seen = may_be_seen;
-            in_flight.excluded = notified;
+            in_flight.given_up = Some(failed);
         }
         // Behind one that waits all wait, for an offset claims every position below its own.
         let is_dispatched = is_live && self.undispatched.is_empty() && !in_flight.waits_for_commit;
@@ -412,13 +404,12 @@ mod tests {
         assert!(sends.may_have_been_seen(&id(1)) && !sends.may_have_been_seen(&id(2)));
         assert!(!sends.admit(in_flight(1, false), true), "the database may have stored it");
         let again = sends.get(&id(1)).unwrap();
-        assert!(
-            again.was_given_up && again.may_be_seen && again.waits_for_commit && again.excluded.get(&user("bob")) == Some(&9)
-        );
+        let seen_before = again.given_up.as_ref().unwrap();
+        assert!(again.waits_for_commit && seen_before.may_be_seen && seen_before.notified.get(&user("bob")) == Some(&9));
         sends.note_failed(id(2), seen(), now);
         sends.forget_failed_before(Timestamp::from_millis(2));
         sends.admit(in_flight(2, false), true);
-        assert!(!sends.get(&id(2)).unwrap().was_given_up, "after a day");
+        assert!(sends.get(&id(2)).unwrap().given_up.is_none(), "after a day");
     }
 
     #[test]

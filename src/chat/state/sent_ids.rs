@@ -2,7 +2,6 @@
 use std::collections::VecDeque;
 
 use crate::hash::HashMap;
-
 use crate::model::{MessageId, MessageStatus, Timestamp};
 use crate::store::ClientIdRow;
 

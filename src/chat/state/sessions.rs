@@ -1,8 +1,6 @@
 //! Sockets that are in.
 use std::collections::VecDeque;
 
-use crate::hash::HashMap;
-
 use super::catch_up::{CatchUp, Unseen};
 use super::census::Census;
 use super::delivery::UnconfirmedPages;
@@ -13,6 +11,7 @@ use super::subscriptions::Subscriptions;
 use super::tokens::Tokens;
 use crate::chat::ports::{Capabilities, ClientDialects, Connect};
 use crate::engineio::{ConnectionKey, Peer};
+use crate::hash::HashMap;
 use crate::model::{ConversationId, PrivateId, SocketId, Timestamp, UserId, digest};
 
 /// Identifies a session's client as it is stored with what it sends.

@@ -1,9 +1,9 @@
 //! Places of a socket beyond its user's conversations.
-use crate::hash::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use super::offsets::ReplayCursor;
 use crate::chat::ports::RoomKey;
+use crate::hash::{HashMap, HashSet};
 use crate::model::{ConversationId, RoomId};
 
 /// Maximum number of gaps of one socket that are remembered.

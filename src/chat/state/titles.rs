@@ -1,6 +1,6 @@
 //! Titles of listings that were used of late.
-use crate::hash::HashMap;
 
+use crate::hash::HashMap;
 use crate::model::{Listing, ListingId};
 
 /// Number of titles in a generation: after so many uses those that were not used since as many before are forgotten.

@@ -1,7 +1,7 @@
 //! Traces of how users came and went lately: they tell why somebody gets nothing.
-use crate::hash::HashMap;
 
 use crate::chat::ports::Trace;
+use crate::hash::HashMap;
 use crate::model::UserId;
 
 /// Number of users whose traces are remembered at least; at most there are twice as many.

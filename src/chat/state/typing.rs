@@ -1,11 +1,11 @@
 //! Typing: users and the conversations in which they type.
 use std::time::Duration;
 
-use crate::hash::HashMap;
 use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 
 use crate::engineio::ConnectionKey;
+use crate::hash::HashMap;
 use crate::model::{ConversationId, Timestamp, UserId};
 
 /// A change that others are notified of.

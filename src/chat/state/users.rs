@@ -2,7 +2,6 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::hash::HashMap;
 use hashbrown::Equivalent;
 use smallvec::SmallVec;
 
@@ -13,6 +12,7 @@ use super::subscriptions::Subscriptions;
 use crate::auth::Revocations;
 use crate::chat::ports::RoomKey;
 use crate::engineio::ConnectionKey;
+use crate::hash::HashMap;
 use crate::model::{Account, ConversationId, ConversationKind, PrivateId, Profile, Timestamp, UserId};
 use crate::store::Membership;
 

@@ -158,15 +158,8 @@ struct Case {
 fn rules() -> Rules {
     let verify = |token: &str, _now: Timestamp| match token {
         "expired" | "ann" | "bob" => Ok(Claims {
-            user: UserId::parse(token).unwrap(),
             expires_at: (token == "expired").then_some(Timestamp::from_millis(WALL)),
-            issued_at: None,
-            login: None,
-            revocation_key: "key".into(),
-            username: None,
-            full_name: None,
-            email: None,
-            role: None,
+            ..Claims::of(UserId::parse(token).unwrap(), "key")
         }),
         "rotated" => Err(TokenError::KeyUnknown),
         _ => Err(TokenError::Invalid),
